@@ -1,0 +1,205 @@
+"""The closed set of things a pod worker may be told to do, and what it may hear back.
+
+An action is a value; ``node.performer`` carries it out and answers with news, which the next view shows to ``decide``.
+At most one action is in flight per ``key``: a container's name, or "" for the pod itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from vkprovider.core.record import PodMemory, PodRecord
+from vkprovider.model.probe import LifecycleHandler, Probe
+from vkprovider.model.refs import ContainerID
+
+POD = ""  # the key of actions that concern the pod as a whole
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    key: str = POD
+
+
+class PrepareVolumes(Action, frozen=True, kw_only=True):
+    """Materialise the pod's volumes and directories. Idempotent."""
+
+
+class CreateSandbox(Action, frozen=True, kw_only=True):
+    attempt: int
+
+
+class RemoveSandbox(Action, frozen=True, kw_only=True):
+    """Kill and remove a sandbox: the pod's network goes down with it."""
+
+    sandbox_id: ContainerID
+
+
+class PullImage(Action, frozen=True, kw_only=True):
+    """Make sure the image is present as its pull policy asks, for the given attempt of the container."""
+
+    image: str
+    policy: str
+    attempt: int
+
+
+class StartContainer(Action, frozen=True, kw_only=True):
+    """Create and start one instance. Where an instance of that name exists it is adopted, never doubled."""
+
+    attempt: int
+    sandbox_id: ContainerID
+    image_id: str
+    backoff_seconds: int
+
+
+class RunHook(Action, frozen=True, kw_only=True):
+    """Run postStart or preStop once. ``hook`` is "PostStart" or "PreStop"."""
+
+    container_id: ContainerID
+    hook: str
+    handler: LifecycleHandler
+
+
+class SignalContainer(Action, frozen=True, kw_only=True):
+    """Send one signal; ``signal`` "" means the container's own stop signal."""
+
+    container_id: ContainerID
+    signal: str
+
+
+class RemoveContainer(Action, frozen=True, kw_only=True):
+    """Remove a dead instance and what it left."""
+
+    container_id: ContainerID
+
+
+class TeardownPod(Action, frozen=True, kw_only=True):
+    """Remove every container, volume and directory of a pod that is gone."""
+
+
+# --- news: what came of an action, or what a prober saw ---------------------------------------------------------
+
+
+class News(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    key: str = POD
+
+
+class VolumesReady(News, frozen=True, kw_only=True):
+    pass
+
+
+class VolumesFailed(News, frozen=True, kw_only=True):
+    """``messages`` in the kubelet's words, one per volume: each becomes a FailedMount event."""
+
+    messages: tuple[str, ...]
+
+
+class SandboxFailed(News, frozen=True, kw_only=True):
+    message: str
+
+
+class PullStarted(News, frozen=True, kw_only=True):
+    image: str
+
+
+class PullDone(News, frozen=True, kw_only=True):
+    """``seconds`` is None where the image was already there."""
+
+    image: str
+    attempt: int
+    image_id: str
+    seconds: float | None = None
+    size_bytes: int = 0
+
+
+class StartFailed(News, frozen=True, kw_only=True):
+    """A pull, create or start that failed. ``reason`` is the waiting reason: ErrImagePull, CreateContainerError, ...
+
+    ``pull`` tells an image failure, which backs off by itself, from the others.
+    """
+
+    attempt: int
+    reason: str
+    message: str
+    image: str = ""
+    pull: bool = False
+
+
+class ContainerCreated(News, frozen=True, kw_only=True):
+    container_id: ContainerID
+
+
+class ContainerStarted(News, frozen=True, kw_only=True):
+    container_id: ContainerID
+
+
+class HookFailed(News, frozen=True, kw_only=True):
+    container_id: ContainerID
+    hook: str
+    message: str
+
+
+class SignalSent(News, frozen=True, kw_only=True):
+    container_id: ContainerID
+    signal: str
+
+
+class ActionFailed(News, frozen=True, kw_only=True):
+    """An engine call that failed and is simply due again: signals, removals, sandbox removals."""
+
+    action: str
+    message: str
+
+
+class ProbeFailed(News, frozen=True, kw_only=True):
+    """One failing attempt of a probe; ``reason`` is Unhealthy or ProbeWarning, ``message`` the event's text."""
+
+    reason: str
+    message: str
+
+
+class TornDown(News, frozen=True, kw_only=True):
+    pass
+
+
+# --- what a decision carries -------------------------------------------------------------------------------------
+
+
+class PodEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event to record. ``field_path`` is "" for the pod, else as in ``spec.containers{app}``."""
+
+    type: str  # Normal or Warning
+    reason: str
+    message: str
+    field_path: str = ""
+
+
+class ProbeTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """A probe that should be running now. Results are bound to the container ID."""
+
+    container_id: ContainerID
+    container: str
+    kind: str  # startup, liveness or readiness
+    probe: Probe
+    started_at: datetime
+    pod_ip: str
+    ports: tuple[tuple[str, int], ...] = ()
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that follows from one look at a pod.
+
+    ``cancel`` names the keys whose action in flight has become pointless. ``wake_at`` is when to look again even if
+    nothing happens. ``gone`` means nothing of the pod is left and its worker may end.
+    """
+
+    actions: tuple[Action, ...]
+    cancel: frozenset[str]
+    probes: tuple[ProbeTarget, ...]
+    status: dict[str, Any]
+    events: tuple[PodEvent, ...]
+    record: PodRecord
+    memory: PodMemory
+    wake_at: datetime | None
+    gone: bool = False

@@ -1,0 +1,49 @@
+"""The snapshot a decision is made from. Equal views give equal decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from vkprovider.core.actions import Action, News
+from vkprovider.core.record import PodMemory, PodRecord
+from vkprovider.model.observed import PodObservation
+from vkprovider.model.pod import Pod
+from vkprovider.model.refs import ContainerID
+
+
+class Verdicts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the probes of one container instance have established; None where nothing has been yet."""
+
+    started: bool | None = None
+    ready: bool | None = None
+    live: bool | None = None
+
+
+class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an administrator may change about decisions.
+
+    ``forgive``: whose exit code is turned into 0 when vkprovider stopped it at the pod's end: "all" sidecars,
+    "marked" ones only, or "none". Times in seconds.
+    """
+
+    node_name: str
+    host_ip: str = "127.0.0.1"
+    forgive: str = "all"
+    backoff_first: int = 10
+    backoff_limit: int = 300
+    retry_seconds: int = 10  # after a failed create, sandbox or volume
+
+
+class PodView(msgspec.Struct, frozen=True, kw_only=True):
+    pod: Pod
+    now: datetime
+    settings: CoreSettings
+    observed: PodObservation = PodObservation()
+    record: PodRecord = PodRecord()
+    memory: PodMemory = PodMemory()
+    news: tuple[News, ...] = ()
+    in_flight: Mapping[str, Action] = {}
+    verdicts: Mapping[ContainerID, Verdicts] = {}

@@ -1,0 +1,69 @@
+"""A container to be created, in engine-neutral words. ``core.create`` plans it, ``engine.convert`` translates it."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Mount(msgspec.Struct, frozen=True, kw_only=True):
+    """``source`` is an absolute host path, or the name of an engine volume where ``volume`` is set."""
+
+    source: str
+    target: str
+    read_only: bool = False
+    propagation: str = "rprivate"
+    volume: bool = False
+
+
+class PortBinding(msgspec.Struct, frozen=True, kw_only=True):
+    container_port: int
+    host_port: int
+    protocol: str = "tcp"  # tcp, udp or sctp
+    host_ip: str = ""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Cgroup settings; 0 means unlimited. Memory in bytes, CPU in the kernel's shares and microseconds."""
+
+    cpu_shares: int = 2
+    cpu_quota: int = 0
+    cpu_period: int = 100_000
+    memory: int = 0
+    oom_score_adj: int = 1000
+    pids: int = 0
+
+
+class ContainerCreate(msgspec.Struct, frozen=True, kw_only=True):
+    """``entrypoint`` and ``args`` are None where the image's own hold. ``network`` is a network's name, "host",
+    or "container:<id>"; ``ipc`` and ``pid`` likewise, "" meaning the engine's default.
+    """
+
+    name: str
+    image: str
+    labels: dict[str, str]
+    entrypoint: tuple[str, ...] | None = None
+    args: tuple[str, ...] | None = None
+    env: tuple[str, ...] = ()  # "NAME=value"
+    working_dir: str = ""
+    user: str = ""
+    groups: tuple[str, ...] = ()
+    tty: bool = False
+    stdin: bool = False
+    stdin_once: bool = False
+    mounts: tuple[Mount, ...] = ()
+    hostname: str = ""
+    dns_servers: tuple[str, ...] = ()
+    dns_searches: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    ports: tuple[PortBinding, ...] = ()
+    network: str = ""
+    ipc: str = ""
+    pid: str = ""
+    uts: str = ""
+    privileged: bool = False
+    read_only_root: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    security_opts: tuple[str, ...] = ()
+    sysctls: dict[str, str] = {}
+    limits: Limits = Limits()

@@ -1,0 +1,218 @@
+"""What the node needs of the world. Each port has adapters: Docker and a fake for the engine, the API server and a
+manifest for pods and objects, a file for the checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from vkprovider.core.actions import Decision, PodEvent
+from vkprovider.core.record import PodRecord
+from vkprovider.core.view import PodView
+from vkprovider.model.create import ContainerCreate
+from vkprovider.model.observed import PodObservation
+from vkprovider.model.pod import Pod
+from vkprovider.model.refs import ContainerID, ObjectRef, PodUID
+
+
+class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine says of itself and its host. ``memory`` in bytes."""
+
+    version: str
+    api_version: str
+    os: str
+    architecture: str
+    kernel: str
+    operating_system: str
+    cpus: int
+    memory: int
+    rootless: bool = False
+    runtimes: tuple[str, ...] = ()
+
+
+class ImageInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """An image in the engine's store. ``digest`` is ``name@sha256:...`` where it came from a registry, else ""."""
+
+    id: str
+    size_bytes: int = 0
+    digest: str = ""
+    user: str = ""
+    env: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    stop_signal: str = ""
+
+
+class RegistryAuth(msgspec.Struct, frozen=True, kw_only=True):
+    username: str = ""
+    password: str = ""
+    token: str = ""  # an identity token, instead of a password
+
+
+class PullProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a pull is, over all layers known so far. ``total`` grows while layers are discovered."""
+
+    image: str
+    current_bytes: int
+    total_bytes: int
+    status: str
+
+
+class ExecResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``exit_code`` is None where the command did not end within its time and was killed."""
+
+    exit_code: int | None
+    output: bytes
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of output as the engine recorded it; ``data`` ends in a newline unless the line was cut."""
+
+    time: datetime
+    stream: str  # stdout or stderr
+    data: bytes
+
+
+class ContainerEngine(Protocol):
+    """A container engine. Raises EngineNotFound, EngineConflict, EngineUnavailable or EngineError, nothing else.
+
+    It sees and touches only containers whose node label is its own. All times it gives are aware, in UTC.
+    """
+
+    node: str
+
+    async def info(self) -> EngineInfo: ...
+
+    async def pods(self) -> frozenset[PodUID]:
+        """The uids of all pods of which any container, dead or alive, is in the engine."""
+        ...
+
+    async def observe(self, uid: PodUID) -> PodObservation:
+        """All sandboxes and containers of a pod. One that cannot be inspected shows as UNKNOWN."""
+        ...
+
+    async def create(self, spec: ContainerCreate) -> ContainerID:
+        """Create a container, or give the ID of the one that already bears its name if that is of the same pod.
+
+        Raises EngineNotFound if the image is missing, EngineConflict if a foreign container has the name.
+        """
+        ...
+
+    async def start(self, container_id: ContainerID) -> None:
+        """Start a created container; one already running is left alone. Raises EngineError if it cannot start."""
+        ...
+
+    async def signal(self, container_id: ContainerID, signal: str) -> bool:
+        """Send a signal. False if the container was not running or is gone: nothing was there to be signalled."""
+        ...
+
+    async def remove(self, container_id: ContainerID) -> None:
+        """Kill if need be, and remove, anonymous volumes included. One that is gone already is fine."""
+        ...
+
+    async def sandbox_image(self) -> str:
+        """The image sandboxes run, loaded into the engine first if it is the built-in one."""
+        ...
+
+    async def image(self, name: str) -> ImageInfo | None:
+        """The image as the engine has it now, or None."""
+        ...
+
+    async def pull(
+        self, name: str, auths: Sequence[RegistryAuth], progress: Callable[[PullProgress], None]
+    ) -> ImageInfo:
+        """Pull an image; callers asking for the same image at once share one pull, which ends with the last of them.
+
+        Raises ImagePullError with the registry's words.
+        """
+        ...
+
+    async def exec(self, container_id: ContainerID, command: Sequence[str], timeout: float | None) -> ExecResult:
+        """Run a command in a running container and give its output (stdout and stderr as they came, 10 KiB at most)."""
+        ...
+
+    def logs(
+        self,
+        container_id: ContainerID,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        since: datetime | None = None,
+    ) -> AsyncIterator[LogLine]:
+        """The output recorded so far, oldest first, and with ``follow`` what comes until the container ends."""
+        ...
+
+    async def create_volume(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
+        """Create an engine volume of the local driver; one of that name that exists is fine."""
+        ...
+
+    async def remove_volumes(self, labels: Mapping[str, str]) -> None:
+        """Remove the volumes that bear all these labels."""
+        ...
+
+    async def run_tool(self, args: Sequence[str], directory: str) -> None:
+        """Run the sandbox image's program once, as root, with ``directory`` of the host mounted at the same path."""
+        ...
+
+    def changes(self) -> AsyncIterator[PodUID | None]:
+        """The uid of each pod that something happened to; None when any may have changed unseen.
+
+        Never ends by itself: it reconnects, and yields None after each connect and every 30 s.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class StatusSink(Protocol):
+    """Takes a pod's whole v1.PodStatus whenever it differs from the one before. Must not block or raise."""
+
+    def publish(self, pod: Pod, status: dict[str, Any]) -> None: ...
+
+    def gone(self, pod: Pod) -> None:
+        """Nothing of the pod is left on this node; its last status stands."""
+        ...
+
+
+class EventSink(Protocol):
+    """Takes events, best effort. Must not block or raise."""
+
+    def record(self, pod: Pod, event: PodEvent, at: datetime) -> None: ...
+
+
+class ObjectStore(Protocol):
+    """ConfigMaps and Secrets by reference."""
+
+    async def get(self, ref: ObjectRef) -> Mapping[str, Any] | None:
+        """The raw object, or None if it does not exist. Raises VkError if that cannot be known now."""
+        ...
+
+
+class Watcher(Protocol):
+    """Sees every look a worker takes, for display. Must not block or raise."""
+
+    def looked(self, view: PodView, decision: Decision) -> None: ...
+
+    def pulling(self, pod: Pod, container: str, progress: PullProgress) -> None: ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The wall clock, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float: ...
+
+
+class Checkpoint(Protocol):
+    """One small file per pod, durable before ``save`` returns."""
+
+    def save(self, uid: PodUID, record: PodRecord, pod: Pod | None) -> None: ...
+
+    def load(self, uid: PodUID) -> PodRecord | None: ...
+
+    def delete(self, uid: PodUID) -> None: ...
