@@ -114,16 +114,12 @@ class PullDone(News, frozen=True, kw_only=True):
 
 
 class StartFailed(News, frozen=True, kw_only=True):
-    """A pull, create or start that failed. ``reason`` is the waiting reason: ErrImagePull, CreateContainerError, ...
-
-    ``pull`` tells an image failure, which backs off by itself, from the others.
-    """
+    """A pull, create or start that failed. ``reason`` is the waiting reason: ErrImagePull, CreateContainerError, ..."""
 
     attempt: int
     reason: str
     message: str
     image: str = ""
-    pull: bool = False
 
 
 class ContainerCreated(News, frozen=True, kw_only=True):

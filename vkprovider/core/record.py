@@ -68,8 +68,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     message: str
     count: int
+    at: datetime
     retry_at: datetime
-    pull: bool = False
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,6 @@
+"""vkprovider as a script, for debuggers and container images: ``python cmd/vkprovider/main.py``."""
+
+from vkprovider.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""From a pod to the containers an engine can create: its sandbox, and one instance of each of its containers.
+
+The mapping is cri-dockerd's (core/sandbox_helpers.go, core/security_context.go, core/container_create.go).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from vkprovider.core import security
+from vkprovider.core.actions import StartContainer
+from vkprovider.core.env import Env
+from vkprovider.core.expansion import expand
+from vkprovider.core.network_files import Resolver, hostname, pod_resolver
+from vkprovider.core.resources import SANDBOX_OOM_SCORE, container_limits
+from vkprovider.model.container import Container
+from vkprovider.model.create import ContainerCreate, Limits, Mount, PortBinding
+from vkprovider.model.labels import CONTAINER_TYPE, ContainerIdentity, encode, sandbox_identity, spec_hash
+from vkprovider.model.pod import Pod, PodSpec
+
+_HOST = "host"
+
+
+class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What of the node goes into its containers.
+
+    ``memory`` in bytes. ``network`` is the engine's network for pods, "" for its default. ``lowest_oom_score`` is
+    what the engine is able to set: 0 where its kernel withholds CAP_SYS_RESOURCE.
+    """
+
+    name: str
+    memory: int
+    network: str = ""
+    resolver: Resolver = Resolver()
+    lowest_oom_score: int = -1000
+
+
+class Gathered(msgspec.Struct, frozen=True, kw_only=True):
+    """What the shell found and prepared for one start. ``image_user`` is the image's ``user[:group]``."""
+
+    image_user: str = ""
+    env: Env = ()
+    mounts: tuple[Mount, ...] = ()
+
+
+def plan_sandbox(
+    pod: Pod, node: NodeFacts, attempt: int, image: str, mounts: tuple[Mount, ...] = ()
+) -> ContainerCreate:
+    """The container that holds the pod's namespaces, its ports and its in-memory volumes, and needs no right at all."""
+    spec = pod.spec
+    identity = sandbox_identity(pod, node.name, attempt)
+    resolver, _ = pod_resolver(spec, node.resolver)
+    return ContainerCreate(
+        name=identity.engine_name,
+        image=image,
+        labels=encode(identity),
+        mounts=mounts,
+        hostname="" if spec.host_network else hostname(pod),
+        dns_servers=resolver.nameservers,
+        dns_searches=resolver.searches,
+        dns_options=resolver.options,
+        ports=() if spec.host_network else _ports(spec),
+        network=_HOST if spec.host_network else node.network,
+        ipc=_HOST if spec.host_ipc else "shareable",
+        pid=_HOST if spec.host_pid else "",
+        read_only_root=True,
+        cap_drop=("ALL",),
+        security_opts=("no-new-privileges",),
+        sysctls={_dotted(sysctl.name): sysctl.value for sysctl in spec.security_context.sysctls},
+        limits=Limits(oom_score_adj=max(SANDBOX_OOM_SCORE, node.lowest_oom_score)),
+    )
+
+
+def plan_container(
+    pod: Pod, container: Container, start: StartContainer, node: NodeFacts, gathered: Gathered
+) -> ContainerCreate:
+    """One instance of a container, joined to its sandbox. Raises Fault where it must not run as it would."""
+    security.verify_non_root(pod, container, gathered.image_user)
+    identity = ContainerIdentity(
+        node=node.name,
+        type=CONTAINER_TYPE,
+        pod_name=pod.metadata.name,
+        pod_namespace=pod.metadata.namespace,
+        pod_uid=pod.uid,
+        name=container.name,
+        attempt=start.attempt,
+        sandbox_id=start.sandbox_id,
+        image=container.image,
+        backoff_seconds=start.backoff_seconds,
+        hash=spec_hash(container),
+    )
+    sandbox = f"container:{start.sandbox_id}"
+    added, dropped = security.capabilities(container)
+    entrypoint, args = _process(container, dict(gathered.env))
+    return ContainerCreate(
+        name=identity.engine_name,
+        image=start.image_id,
+        labels=encode(identity),
+        entrypoint=entrypoint,
+        args=args,
+        env=tuple(f"{name}={value}" for name, value in gathered.env),
+        working_dir=container.working_dir,
+        user=security.user(pod, container, gathered.image_user),
+        groups=security.groups(pod),
+        tty=container.tty,
+        stdin=container.stdin,
+        stdin_once=container.stdin_once,
+        mounts=gathered.mounts,
+        network=sandbox,
+        ipc=_HOST if pod.spec.host_ipc else sandbox,
+        pid=_pid(pod.spec, sandbox),
+        privileged=security.is_privileged(container),
+        read_only_root=security.has_read_only_root(container),
+        cap_add=added,
+        cap_drop=dropped,
+        security_opts=security.security_options(container),
+        limits=_limits(pod.spec, container, node),
+    )
+
+
+def _process(container: Container, variables: dict[str, str]) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """Entrypoint and arguments. A command alone drops the image's arguments, args alone keep its entrypoint."""
+    command = tuple(expand(word, variables) for word in container.command)
+    args = tuple(expand(word, variables) for word in container.args)
+    if command:
+        return command, args
+    return None, args or None
+
+
+def _pid(spec: PodSpec, sandbox: str) -> str:
+    if spec.host_pid:
+        return _HOST
+    return sandbox if spec.share_process_namespace else ""
+
+
+def _ports(spec: PodSpec) -> tuple[PortBinding, ...]:
+    return tuple(
+        PortBinding(
+            container_port=port.container_port,
+            host_port=port.host_port,
+            protocol=port.protocol.lower(),
+            host_ip=port.host_ip,
+        )
+        for container in spec.containers
+        for port in container.ports
+        if port.host_port
+    )
+
+
+def _limits(spec: PodSpec, container: Container, node: NodeFacts) -> Limits:
+    limits = container_limits(spec, container, node.memory)
+    return msgspec.structs.replace(limits, oom_score_adj=max(limits.oom_score_adj, node.lowest_oom_score))
+
+
+def _dotted(sysctl: str) -> str:
+    """A sysctl's name with dots for separators; where slashes separate, dots are part of a name, as for sysctl(8)."""
+    separator = next((char for char in sysctl if char in "./"), ".")
+    return sysctl if separator == "." else sysctl.translate(str.maketrans("./", "/."))

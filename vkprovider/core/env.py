@@ -1,0 +1,136 @@
+"""A container's environment: what must be fetched for it, and what comes of it.
+
+The order and the messages are the kubelet's (pkg/kubelet/kubelet_pods.go makeEnvironmentVariables).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from vkprovider.core.expansion import expand
+from vkprovider.core.faults import Fault
+from vkprovider.core.objects import Objects, config_map_text, not_found, secret_bytes
+from vkprovider.errors import SpecError
+from vkprovider.model.container import (
+    Container,
+    EnvFromSource,
+    EnvSourceRef,
+    EnvVarSource,
+    KeySelector,
+    ObjectFieldSelector,
+)
+from vkprovider.model.pod import Pod
+from vkprovider.model.refs import ObjectRef
+
+Env = tuple[tuple[str, str], ...]
+
+_KEYED_FIELD = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]", re.DOTALL)
+
+
+def needed_objects(pod: Pod, container: Container) -> frozenset[ObjectRef]:
+    """The ConfigMaps and Secrets the environment of a container is made from."""
+    sources: list[EnvFromSource | EnvVarSource] = [*container.env_from]
+    sources += [var.value_from for var in container.env if var.value_from is not None and not var.value]
+    return frozenset(found[0] for source in sources if (found := _reference(source, pod)))
+
+
+def resolve_env(
+    pod: Pod, container: Container, objects: Objects, *, host_ip: str, pod_ips: tuple[str, ...], node_name: str
+) -> Env:
+    """The variables in the order in which they were first named; a later value for a name wins.
+
+    ``objects`` holds all that ``needed_objects`` names. Raises Fault where what a variable needs is missing.
+    """
+    fields = _fields(pod, host_ip, pod_ips, node_name)
+    variables: dict[str, str] = {}
+    for source in container.env_from:
+        content = _content(source, pod, objects)
+        variables.update((source.prefix + key, _text(key, value)) for key, value in content.items())
+    for var in container.env:
+        # As upstream: only a literal value is expanded, and a literal value silences valueFrom.
+        value: str | None = expand(var.value, variables)
+        if var.value_from is not None and not var.value:
+            value = _sourced(var.value_from, pod, objects, fields)
+        if value is not None:
+            variables[var.name] = value
+    return tuple(variables.items())
+
+
+def _sourced(source: EnvVarSource, pod: Pod, objects: Objects, fields: Mapping[str, str]) -> str | None:
+    """The value of one ``valueFrom``, or None where an optional one is missing."""
+    if source.field_ref is not None:
+        return _field(source.field_ref, pod, fields)
+    selector = source.config_map_key_ref or source.secret_key_ref
+    if selector is None:
+        return ""
+    content = _content(source, pod, objects)
+    if selector.key in content:
+        return _text(selector.key, content[selector.key])
+    if selector.optional:
+        return None
+    kind = "ConfigMap" if source.config_map_key_ref else "Secret"
+    raise Fault(f"couldn't find key {selector.key} in {kind} {pod.metadata.namespace}/{selector.name}")
+
+
+def _reference(source: EnvFromSource | EnvVarSource, pod: Pod) -> tuple[ObjectRef, EnvSourceRef | KeySelector] | None:
+    config_map: EnvSourceRef | KeySelector | None
+    secret: EnvSourceRef | KeySelector | None
+    if isinstance(source, EnvFromSource):
+        config_map, secret = source.config_map_ref, source.secret_ref
+    else:
+        config_map, secret = source.config_map_key_ref, source.secret_key_ref
+    if config_map is not None:
+        return ObjectRef("ConfigMap", pod.metadata.namespace, config_map.name), config_map
+    if secret is not None:
+        return ObjectRef("Secret", pod.metadata.namespace, secret.name), secret
+    return None
+
+
+def _content(source: EnvFromSource | EnvVarSource, pod: Pod, objects: Objects) -> Mapping[str, str | bytes]:
+    """What the object behind a source holds; nothing where an optional object is missing."""
+    found = _reference(source, pod)
+    if found is None:
+        return {}
+    ref, selector = found
+    raw = objects[ref]
+    if raw is not None:
+        try:
+            return config_map_text(raw) if ref.kind == "ConfigMap" else secret_bytes(raw)
+        except SpecError as exc:
+            raise Fault(f'{ref.kind.lower()} "{ref.name}" is not valid: {exc}') from exc
+    if selector.optional:
+        return {}
+    raise Fault(not_found(ref))
+
+
+def _text(key: str, value: str | bytes) -> str:
+    try:
+        return value if isinstance(value, str) else value.decode()
+    except UnicodeDecodeError as exc:
+        raise Fault(f"the value of key {key} is not UTF-8 text and cannot be an environment variable") from exc
+
+
+def _fields(pod: Pod, host_ip: str, pod_ips: tuple[str, ...], node_name: str) -> Mapping[str, str]:
+    ips = (host_ip,) if pod.spec.host_network else pod_ips
+    return {
+        "metadata.name": pod.metadata.name,
+        "metadata.namespace": pod.metadata.namespace,
+        "metadata.uid": pod.metadata.uid,
+        "spec.nodeName": node_name,
+        "spec.serviceAccountName": pod.spec.service_account_name,
+        "status.hostIP": host_ip,
+        "status.hostIPs": host_ip,
+        "status.podIP": ips[0] if ips else "",
+        "status.podIPs": ",".join(ips),
+    }
+
+
+def _field(selector: ObjectFieldSelector, pod: Pod, fields: Mapping[str, str]) -> str:
+    """A field of the pod; a label or annotation that is not there is empty (pkg/fieldpath/fieldpath.go)."""
+    if selector.field_path in fields:
+        return fields[selector.field_path]
+    keyed = _KEYED_FIELD.fullmatch(selector.field_path)
+    if keyed is None:
+        raise Fault(f"unsupported fieldPath: {selector.field_path}")
+    return (pod.metadata.labels if keyed[1] == "labels" else pod.metadata.annotations).get(keyed[2], "")

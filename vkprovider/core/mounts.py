@@ -1,0 +1,122 @@
+"""Where a container sees its volumes and files, and what must be on disk before it can."""
+
+from __future__ import annotations
+
+import posixpath
+
+import msgspec
+
+from vkprovider.core.faults import Fault
+from vkprovider.core.volumes import in_memory, memory_volume_name, volume_path, without_backsteps
+from vkprovider.model.container import Container, VolumeMount
+from vkprovider.model.create import Mount
+from vkprovider.model.pod import Pod
+from vkprovider.model.volume import Volume
+
+HOSTS = "/etc/hosts"
+
+_SANDBOX_MOUNTS = "/vkprovider/volumes"
+
+_PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
+
+
+class SubPath(msgspec.Struct, frozen=True, kw_only=True):
+    """A path inside a volume that stands for the source of ``MountPlan.mounts[index]``.
+
+    ``root`` is the volume's directory on the host. Containers may have put symbolic links anywhere below it: whoever
+    resolves ``path`` must make sure it ends inside ``root``. What is missing becomes a directory with root's mode.
+    """
+
+    index: int
+    root: str
+    path: str
+    volume: str
+    container: str
+
+
+class MountPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The mounts of one container instance, complete once ``sub_paths`` are resolved.
+
+    ``termination_log`` is the path of an empty file to make, writable by anyone, or "". ``hosts_path`` is where
+    ``hosts`` is to be written, or "" where the container brings its own file.
+    """
+
+    mounts: tuple[Mount, ...]
+    sub_paths: tuple[SubPath, ...] = ()
+    termination_log: str = ""
+    hosts_path: str = ""
+    hosts: str = ""
+
+
+def sandbox_mounts(pod: Pod) -> tuple[Mount, ...]:
+    """The mounts by which the sandbox keeps the pod's volumes in memory while containers come and go."""
+    return tuple(
+        Mount(source=memory_volume_name(pod, v), target=posixpath.join(_SANDBOX_MOUNTS, v.name), volume=True)
+        for v in pod.spec.volumes
+        if in_memory(v)
+    )
+
+
+def plan_mounts(pod: Pod, container: Container, pod_dir: str, attempt: int, hosts: str) -> MountPlan:
+    """Plan the mounts of one instance. ``hosts`` is the content of its /etc/hosts, see ``core.network_files``.
+
+    Raises Fault where a mount names no volume of the pod or a subPath that leaves it.
+    """
+    volumes = {volume.name: volume for volume in pod.spec.volumes}
+    mounts: list[Mount] = []
+    sub_paths: list[SubPath] = []
+    for wanted in container.volume_mounts:
+        volume = volumes.get(wanted.name)
+        if volume is None:
+            raise Fault(f'cannot find volume "{wanted.name}" to mount into container "{container.name}"')
+        if wanted.sub_path:
+            sub_paths.append(_sub_path(volume, wanted, len(mounts), pod_dir, container))
+        mounts.append(_mount(pod, volume, wanted, pod_dir))
+    taken = {mount.target for mount in mounts}
+    log, log_target = "", posixpath.join("/", container.termination_message_path)
+    if container.termination_message_path and log_target not in taken:
+        log = termination_log(pod_dir, container.name, attempt)
+        mounts.append(Mount(source=log, target=log_target))
+    hosts_path = "" if HOSTS in taken else posixpath.join(pod_dir, "etc-hosts")
+    if hosts_path:
+        mounts.append(Mount(source=hosts_path, target=HOSTS))
+    return MountPlan(
+        mounts=tuple(mounts), sub_paths=tuple(sub_paths), termination_log=log, hosts_path=hosts_path, hosts=hosts
+    )
+
+
+def termination_log(pod_dir: str, container: str, attempt: int) -> str:
+    """The file on the host where one instance of a container leaves its termination message."""
+    return posixpath.join(pod_dir, "containers", container, str(attempt), "termination-log")
+
+
+def _mount(pod: Pod, volume: Volume, wanted: VolumeMount, pod_dir: str) -> Mount:
+    from_object = volume.config_map is not None or volume.secret is not None
+    memory = in_memory(volume)
+    return Mount(
+        source=memory_volume_name(pod, volume) if memory else volume_path(volume, pod_dir),
+        target=posixpath.normpath(posixpath.join("/", wanted.mount_path)),
+        read_only=wanted.read_only or from_object,
+        propagation=_PROPAGATION[wanted.mount_propagation],
+        volume=memory,
+    )
+
+
+def _sub_path(volume: Volume, wanted: VolumeMount, index: int, pod_dir: str, container: Container) -> SubPath:
+    """Raises Fault in the words of pkg/kubelet/kubelet_pods.go makeMounts."""
+    if posixpath.isabs(wanted.sub_path):
+        raise Fault(f"error SubPath `{wanted.sub_path}` must not be an absolute path")
+    if not without_backsteps(wanted.sub_path):
+        raise Fault(f"unable to provision SubPath `{wanted.sub_path}`: must not contain '..'")
+    if in_memory(volume):
+        raise Fault(
+            f'unable to provision SubPath `{wanted.sub_path}`: volume "{volume.name}" is in memory, '
+            "and the engine can mount such a volume only as a whole"
+        )
+    return SubPath(
+        index=index,
+        root=volume_path(volume, pod_dir),
+        path=wanted.sub_path,
+        volume=volume.name,
+        container=container.name,
+    )

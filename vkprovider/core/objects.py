@@ -1,0 +1,51 @@
+"""What is inside raw ConfigMaps and Secrets: text for variables, bytes for files."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from vkprovider.errors import SpecError
+from vkprovider.model.refs import ObjectRef
+
+Objects = Mapping[ObjectRef, Mapping[str, Any] | None]
+"""Fetched objects by reference, None for one that does not exist."""
+
+
+def not_found(ref: ObjectRef) -> str:
+    """The API server's words for a missing object (apimachinery/pkg/api/errors NewNotFound)."""
+    return f'{ref.kind.lower()} "{ref.name}" not found'
+
+
+def config_map_text(raw: Mapping[str, Any]) -> dict[str, str]:
+    """What variables may use of a ConfigMap: ``data`` alone, never ``binaryData``."""
+    return dict(raw.get("data") or {})
+
+
+def config_map_bytes(raw: Mapping[str, Any]) -> dict[str, bytes]:
+    """What a volume shows of a ConfigMap: ``data`` and ``binaryData``, whose keys the API keeps apart.
+
+    Raises SpecError where ``binaryData`` is not base64.
+    """
+    text = {key: value.encode() for key, value in config_map_text(raw).items()}
+    return text | _decoded("binaryData", raw)
+
+
+def secret_bytes(raw: Mapping[str, Any]) -> dict[str, bytes]:
+    """The content of a Secret. ``stringData`` wins, as when the API server takes it in (core/v1 conversion.go).
+
+    Raises SpecError where ``data`` is not base64.
+    """
+    plain = {key: value.encode() for key, value in (raw.get("stringData") or {}).items()}
+    return _decoded("data", raw) | plain
+
+
+def _decoded(field: str, raw: Mapping[str, Any]) -> dict[str, bytes]:
+    decoded = {}
+    for key, value in (raw.get(field) or {}).items():
+        try:
+            decoded[key] = binascii.a2b_base64(value or "", strict_mode=True)
+        except ValueError as exc:
+            raise SpecError(f"illegal base64 data: {exc}", f"{field}[{key}]") from exc
+    return decoded

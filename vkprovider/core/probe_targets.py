@@ -1,0 +1,49 @@
+"""Which probes should be running now. The threshold rules of each probe are in ``core.probing``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from vkprovider.core.actions import ProbeTarget
+from vkprovider.core.sidecars import Kind
+from vkprovider.core.standing import Standing
+from vkprovider.core.view import PodView, Verdicts
+from vkprovider.model.observed import Run
+from vkprovider.model.probe import Probe
+
+
+def wanted_probes(view: PodView, standings: Mapping[str, Standing]) -> tuple[ProbeTarget, ...]:
+    """The probes of all running containers: startup until it has succeeded, then liveness and readiness.
+
+    Plain init containers are never probed. Once the pod's end has begun only readiness goes on, so that a pod can
+    still say that it takes no more work (pkg/kubelet/prober/prober_manager.go StopLivenessAndStartup).
+    """
+    return tuple(target for standing in standings.values() for target in _targets(view, standing))
+
+
+def _targets(view: PodView, standing: Standing) -> Iterator[ProbeTarget]:
+    instance, container = standing.newest, standing.role.container
+    if instance is None or instance.run is not Run.RUNNING or standing.role.kind is Kind.INIT:
+        return
+    for kind, probe in _kinds(view, standing, view.verdicts.get(instance.id, Verdicts())):
+        yield ProbeTarget(
+            container_id=instance.id,
+            container=standing.name,
+            kind=kind,
+            probe=probe,
+            started_at=instance.started_at or instance.created_at,
+            pod_ip=view.record.ips[0] if view.record.ips else view.settings.host_ip,
+            ports=tuple((p.name, p.container_port) for p in container.ports if p.name),
+        )
+
+
+def _kinds(view: PodView, standing: Standing, verdicts: Verdicts) -> Iterator[tuple[str, Probe]]:
+    container, ending = standing.role.container, view.record.ending is not None
+    if container.startup_probe is not None and verdicts.started is not True:
+        if verdicts.started is None and not ending:
+            yield "startup", container.startup_probe
+        return
+    if container.liveness_probe is not None and not ending and verdicts.live is not False:
+        yield "liveness", container.liveness_probe
+    if container.readiness_probe is not None:
+        yield "readiness", container.readiness_probe

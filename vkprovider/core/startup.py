@@ -1,0 +1,166 @@
+"""What is started next. Init containers and native sidecars in list order, marked sidecars, then the apps.
+
+A walk over the containers in start order; it stops where the next one has to wait. Rules: docs/reference/sidecars.md
+and, for init containers, pkg/kubelet/kuberuntime/kuberuntime_container.go computeInitContainerActions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import msgspec
+
+from vkprovider.core.actions import Action, PullImage, RunHook, StartContainer
+from vkprovider.core.restarts import next_backoff_seconds
+from vkprovider.core.sidecars import Kind, Role, Roles
+from vkprovider.core.standing import POST_START, Standing, hook_key
+from vkprovider.core.view import PodView
+from vkprovider.model.labels import spec_hash
+from vkprovider.model.observed import Run
+from vkprovider.model.refs import ContainerID
+
+
+class StartPlan(msgspec.Struct, kw_only=True):
+    """What the walk found: actions to take now, hooks begun by them, and when a back-off will be over."""
+
+    actions: list[Action] = []
+    hooks: list[str] = []
+    wake_at: list[datetime] = []
+
+
+def plan_startup(view: PodView, roles: Roles, standings: Mapping[str, Standing], sandbox_id: ContainerID) -> StartPlan:
+    """The next steps of a pod that lives, has a sandbox and has its volumes."""
+    plan = StartPlan()
+    walk = _Walk(view, standings, sandbox_id, plan)
+    if is_initialized(roles, standings):
+        for role in roles.inits:
+            if role.kind is Kind.NATIVE:
+                walk.keep_running(role)
+        for role in roles.marked:
+            walk.keep_running(role)
+        walk.apps(roles)
+    elif walk.inits(roles.inits) and walk.marked(roles):
+        walk.apps(roles)
+    return plan
+
+
+def is_initialized(roles: Roles, standings: Mapping[str, Standing]) -> bool:
+    """Whether an app is there now: from then on sidecars are restarted one by one and hold nobody back."""
+    return any(_there(standings[r.name]) for r in roles.apps)
+
+
+def _there(standing: Standing) -> bool:
+    current = standing.current
+    return current is not None and (current.alive or current.run is Run.CREATED)
+
+
+class _Walk:
+    """One pass in start order. Methods answer whether the walk may go on past what they looked at."""
+
+    def __init__(
+        self, view: PodView, standings: Mapping[str, Standing], sandbox_id: ContainerID, plan: StartPlan
+    ) -> None:
+        self.view = view
+        self.standings = standings
+        self.sandbox_id = sandbox_id
+        self.plan = plan
+
+    def inits(self, roles: tuple[Role, ...]) -> bool:
+        """Everything before the newest one with a record counts as over, so pruned records never cause a re-run."""
+        position = max((i for i, r in enumerate(roles) if self.standings[r.name].current is not None), default=0)
+        for index, role in enumerate(roles):
+            if role.kind is Kind.NATIVE:
+                self.keep_running(role)
+                if index >= position and not self.standings[role.name].started:
+                    return False
+            elif index >= position and not self._init_over(role):
+                self.keep_running(role)
+                return False
+        return True
+
+    def _init_over(self, role: Role) -> bool:
+        return self.standings[role.name].done
+
+    def marked(self, roles: Roles) -> bool:
+        for wave in roles.marked_waves():
+            for role in wave:
+                self.keep_running(role)
+            if not all(self.standings[r.name].started for r in wave):
+                return False
+        return True
+
+    def apps(self, roles: Roles) -> None:
+        """Wave by wave; within a wave one after the other, each waiting for pull, start and postStart of the one
+        before, while a failure of one does not stop the others (kuberuntime_manager.go SyncPod).
+        """
+        waves = roles.app_waves()
+        for wave in waves:
+            self._one_by_one(wave)
+            if wave is not waves[-1] and not all(self._up(self.standings[r.name]) for r in wave):
+                return
+
+    def _one_by_one(self, wave: Iterable[Role]) -> None:
+        for role in wave:
+            begun = len(self.plan.actions)
+            self.keep_running(role)
+            if len(self.plan.actions) > begun or self.standings[role.name].busy is not None:
+                return
+
+    @staticmethod
+    def _up(standing: Standing) -> bool:
+        """What containers of a lower launch priority wait for: ready, or run to its end."""
+        return standing.ready or standing.ended
+
+    def keep_running(self, role: Role) -> None:
+        """Start it if it is not there, restart it when its back-off is over, run its postStart once."""
+        standing = self.standings[role.name]
+        if standing.busy is not None or standing.done:
+            return
+        if standing.alive:
+            self._post_start(standing)
+            return
+        for not_before in (standing.restart_at, standing.failure.retry_at if standing.failure else None):
+            if not_before is not None and not_before > self.view.now:
+                self.plan.wake_at.append(not_before)
+                return
+        self.plan.actions.append(self._start(standing))
+
+    def _start(self, standing: Standing) -> Action:
+        container, attempt = standing.role.container, standing.next_attempt
+        image = self.view.memory.images.get(standing.name)
+        if image is None or image.attempt != attempt or image.image != container.image:
+            policy = container.image_pull_policy or default_pull_policy(container.image)
+            return PullImage(key=standing.name, image=container.image, policy=policy, attempt=attempt)
+        before = standing.newest if standing.newest is None or standing.newest.attempt < attempt else None
+        return StartContainer(
+            key=standing.name,
+            attempt=attempt,
+            sandbox_id=self.sandbox_id,
+            image_id=image.image_id,
+            backoff_seconds=next_backoff_seconds(before, spec_hash(container), self.view.settings),
+        )
+
+    def _post_start(self, standing: Standing) -> None:
+        instance, lifecycle = standing.newest, standing.role.container.lifecycle
+        if instance is None or lifecycle is None or lifecycle.post_start is None or standing.stop is not None:
+            return
+        key = hook_key(instance.id, POST_START)
+        if key not in self.view.record.hooks:
+            self.plan.hooks.append(key)
+            self.plan.actions.append(
+                RunHook(
+                    key=standing.name,
+                    container_id=instance.id,
+                    hook=POST_START,
+                    handler=lifecycle.post_start,
+                )
+            )
+
+
+def default_pull_policy(image: str) -> str:
+    """Always for the tag latest or none, else IfNotPresent (pkg/apis/core/v1/defaults.go)."""
+    name = image.rsplit("/", 1)[-1]
+    if "@" in name:
+        return "IfNotPresent"
+    return "Always" if ":" not in name or name.endswith(":latest") else "IfNotPresent"

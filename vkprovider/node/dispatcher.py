@@ -1,0 +1,77 @@
+"""From pods and engine changes to pod workers: one worker per uid, created on sight, reaped when nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from vkprovider.core.record import PodRecord
+from vkprovider.model.pod import Pod
+from vkprovider.model.refs import PodUID
+from vkprovider.node.pod_worker import PodWorker, Surroundings
+
+REBUILD_SECONDS = 5.0
+log = structlog.get_logger()
+
+
+class Dispatcher:
+    """Owns the workers. ``run`` listens to the engine; ``sync`` is told of pods by whoever knows them."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._workers: dict[PodUID, PodWorker] = {}
+        self._tasks: dict[PodUID, asyncio.Task[None]] = {}
+
+    @property
+    def workers(self) -> Mapping[PodUID, PodWorker]:
+        return self._workers
+
+    def sync(self, pod: Pod, record: PodRecord | None = None) -> None:
+        """A pod that is new, or has changed. ``record`` is what a former process had written down of it."""
+        worker = self._workers.get(pod.uid)
+        if worker is not None:
+            worker.update(pod)
+            return
+        self._workers[pod.uid] = PodWorker(pod, self._around, record)
+        task = asyncio.get_running_loop().create_task(self._keep(pod.uid), name=f"pod worker {pod.key}")
+        self._tasks[pod.uid] = task
+        task.add_done_callback(lambda _: self._reap(pod.uid))
+
+    async def run(self) -> None:
+        """Pass engine changes on, until cancelled; then let go of all pods, leaving their containers alone."""
+        try:
+            async for uid in self._around.engine.changes():
+                for worker in self._concerned(uid):
+                    worker.poke("engine" if uid is not None else "relist")
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _concerned(self, uid: PodUID | None) -> list[PodWorker]:
+        if uid is None:
+            return list(self._workers.values())
+        worker = self._workers.get(uid)
+        return [worker] if worker is not None else []
+
+    async def _keep(self, uid: PodUID) -> None:
+        """A worker that fails is rebuilt from the engine and its record: nothing it knew besides matters."""
+        while True:
+            worker = self._workers[uid]
+            try:
+                return await worker.run()
+            except Exception:
+                story = [str(chapter) for chapter in worker.story]
+                log.exception("pod worker failed; it is rebuilt", pod=str(worker.pod.key), uid=uid, story=story)
+            await asyncio.sleep(REBUILD_SECONDS)
+            self._workers[uid] = PodWorker(worker.pod, self._around, worker.record)
+
+    def _reap(self, uid: PodUID) -> None:
+        self._workers.pop(uid, None)
+        self._tasks.pop(uid, None)

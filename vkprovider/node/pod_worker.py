@@ -1,0 +1,195 @@
+"""The one owner of a pod: an asyncio task that looks, decides, and has the decision carried out.
+
+Level-triggered: a poke only says "look again", so lost or doubled ones cost latency, never truth, and recovery after
+a kill -9 is simply the first look. The worker never waits for an action: each runs as a task of its own whose news
+enter the next look. At most one is in flight per container.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+from vkprovider.core.actions import Action, Decision, News
+from vkprovider.core.decide import decide
+from vkprovider.core.record import PodMemory, PodRecord
+from vkprovider.core.view import CoreSettings, PodView
+from vkprovider.errors import EngineError
+from vkprovider.model.pod import Pod
+from vkprovider.node.performer import Performer
+from vkprovider.node.prober import Prober
+from vkprovider.node.termination_message import TerminationMessages
+from vkprovider.ports import Checkpoint, Clock, ContainerEngine, EventSink, StatusSink, Watcher
+
+ENGINE_RETRY_SECONDS = 1.0
+STORY_LENGTH = 64
+log = structlog.get_logger()
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What all pod workers of a node share."""
+
+    engine: ContainerEngine
+    performer: Performer
+    messages: TerminationMessages
+    settings: CoreSettings
+    clock: Clock
+    checkpoint: Checkpoint
+    statuses: StatusSink
+    events: EventSink
+    watcher: Watcher
+
+
+class Chapter(msgspec.Struct, frozen=True, kw_only=True):
+    """One look, for the story of a pod: why it was taken and what came of it."""
+
+    at: datetime
+    causes: tuple[str, ...]
+    phase: str
+    actions: tuple[str, ...]
+
+
+class PodWorker:
+    """Runs one pod from its first look until nothing of it is left."""
+
+    def __init__(self, pod: Pod, around: Surroundings, record: PodRecord | None = None) -> None:
+        self.pod = pod
+        self.story: deque[Chapter] = deque(maxlen=STORY_LENGTH)
+        self._around = around
+        self._record = record or PodRecord()
+        self._memory = PodMemory()
+        self._saved: tuple[PodRecord, Pod] | None = None
+        self._status: Mapping[str, Any] | None = None
+        self._news: list[News] = []
+        self._in_flight: dict[str, tuple[Action, asyncio.Task[None]]] = {}
+        self._causes: list[str] = ["start"]
+        self._poked = asyncio.Event()
+        self._prober = Prober(
+            around.engine, around.clock, on_result=lambda: self.poke("probe"), on_news=self._hear
+        )
+
+    @property
+    def record(self) -> PodRecord:
+        return self._record
+
+    def poke(self, cause: str) -> None:
+        """Have the worker look again soon."""
+        self._causes.append(cause)
+        self._poked.set()
+
+    def update(self, pod: Pod) -> None:
+        """A newer version of the pod object; the newest wins."""
+        self.pod = pod
+        self.poke("pod")
+
+    async def run(self) -> None:
+        """Work until nothing of the pod is left. Cancelled, it leaves the containers as they are."""
+        try:
+            while True:
+                decision = await self._look()
+                if decision is not None and decision.gone:
+                    break
+                await self._rest(decision)
+            await asyncio.to_thread(self._around.checkpoint.delete, self.pod.uid)
+            self._around.statuses.gone(self.pod)
+        finally:
+            await self._leave()
+
+    async def _look(self) -> Decision | None:
+        """One look, one decision. None where the engine could not be asked."""
+        self._poked.clear()
+        causes, self._causes = tuple(self._causes), []
+        # Taken before the engine is asked: what ends meanwhile still counts as in flight, so that a container that
+        # the answer does not show yet is not started a second time.
+        news, self._news = tuple(self._news), []
+        in_flight = {key: action for key, (action, _) in self._in_flight.items()}
+        try:
+            observed = await self._around.engine.observe(self.pod.uid)
+            observed = await self._around.messages.fill_in(self.pod, observed)
+        except EngineError as exc:
+            log.warning("engine does not answer", pod=str(self.pod.key), error=str(exc))
+            self._news[:0] = news
+            return None
+        view = PodView(
+            pod=self.pod,
+            now=self._around.clock.now(),
+            settings=self._around.settings,
+            observed=observed,
+            record=self._record,
+            memory=self._memory,
+            news=news,
+            in_flight=in_flight,
+            verdicts=self._prober.verdicts,
+        )
+        decision = decide(view)
+        self._remember(view, decision, causes)
+        await self._carry_out(view, decision)
+        return decision
+
+    def _remember(self, view: PodView, decision: Decision, causes: tuple[str, ...]) -> None:
+        self._record, self._memory = decision.record, decision.memory
+        verbs = tuple(f"{type(a).__name__} {a.key}".strip() for a in decision.actions)
+        phase = str(decision.status.get("phase"))
+        self.story.append(Chapter(at=view.now, causes=causes, phase=phase, actions=verbs))
+
+    async def _carry_out(self, view: PodView, decision: Decision) -> None:
+        around, pod = self._around, view.pod
+        if self._saved is None or self._saved[0] != decision.record or self._saved[1] is not pod:
+            await asyncio.to_thread(around.checkpoint.save, pod.uid, decision.record, pod)
+            self._saved = (decision.record, pod)
+        for event in decision.events:
+            around.events.record(pod, event, view.now)
+        if decision.status != self._status:
+            self._status = decision.status
+            around.statuses.publish(pod, decision.status)
+        for key in decision.cancel:
+            if key in self._in_flight:
+                self._in_flight[key][1].cancel()
+        for action in decision.actions:
+            self._begin(pod, action, decision)
+        self._prober.sync(decision.probes)
+        around.watcher.looked(view, decision)
+
+    def _begin(self, pod: Pod, action: Action, decision: Decision) -> None:
+        work = self._around.performer.perform(pod, action, decision.record.ips, self._hear)
+        name = f"{pod.key} {type(action).__name__} {action.key}"
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._in_flight[action.key] = (action, task)
+        task.add_done_callback(lambda done: self._ended(action, done))
+
+    def _ended(self, action: Action, task: asyncio.Task[None]) -> None:
+        if self._in_flight.get(action.key, (None, None))[1] is task:
+            del self._in_flight[action.key]
+        if not task.cancelled() and task.exception() is not None:
+            log.error("action failed unexpectedly", pod=str(self.pod.key), action=repr(action), exc_info=task.exception())
+        self.poke(type(action).__name__)
+
+    def _hear(self, news: News) -> None:
+        self._news.append(news)
+        self.poke(type(news).__name__)
+
+    async def _rest(self, decision: Decision | None) -> None:
+        """Wait for a poke, or until the decision wants to look again."""
+        timeout: float | None = ENGINE_RETRY_SECONDS
+        if decision is not None:
+            timeout = None
+            if decision.wake_at is not None:
+                timeout = max(0.0, (decision.wake_at - self._around.clock.now()).total_seconds())
+        try:
+            async with asyncio.timeout(timeout):
+                await self._poked.wait()
+        except TimeoutError:
+            self._causes.append("timer")
+
+    async def _leave(self) -> None:
+        await self._prober.aclose()
+        tasks = [task for _, task in self._in_flight.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
