@@ -14,13 +14,16 @@ class BinariesError(RuntimeError):
 
 
 def find_binaries(version: str | None = None) -> Path:
-    """The folder of the binaries: the one that KUBEBUILDER_ASSETS names, or else the one that build.py built.
+    """The folder of the programs of Kubernetes `version`, a key of versions.json, as build.py built them.
 
-    `version` is a key of versions.json, by default its "default"; KUBEBUILDER_ASSETS has what it has.
+    Without a version it is the one that VKPROVIDER_TEST_KUBERNETES names, or else whatever is in the folder that
+    KUBEBUILDER_ASSETS names, or else the default of versions.json.
 
     Raises BinariesError.
     """
-    if assets := os.environ.get("KUBEBUILDER_ASSETS"):
+    version = version or os.environ.get("VKPROVIDER_TEST_KUBERNETES")
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    if assets and not version:
         if missing := [name for name in NEEDED if not Path(assets, name).exists()]:
             lack = f"KUBEBUILDER_ASSETS={assets} lacks {', '.join(missing)}"
             raise BinariesError(f"{lack}: unset it to use the control plane that {BUILD} builds")

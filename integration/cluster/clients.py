@@ -30,7 +30,7 @@ class Cluster:
         self._environment = {**environment, "KUBECONFIG": str(kubeconfig)}
 
     def kubectl(self, *arguments: str, stdin: str = "", seconds: float = 60) -> str:
-        """The standard output of kubectl.
+        """The standard output of kubectl. It blocks: in an asynchronous test, call it in a thread.
 
         Raises KubectlError, and subprocess.TimeoutExpired after `seconds`.
         """

@@ -2,31 +2,30 @@
 
     python -m integration.cluster.controlplane [VERSION]
 
-starts one by hand, prints its kubeconfig and ends it when the standard input closes.
+starts one by hand, prints its kubeconfig and ends it at Ctrl-C or when the standard input closes.
 """
 
 import json
 import os
-import random
 import shutil
-import socket
+import signal
 import ssl
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.error import URLError
-from urllib.request import HTTPSHandler, ProxyHandler, build_opener
 
 from .binaries import find_binaries
 from .certificates import Authority, signing_key
 from .clients import Cluster, write_kubeconfig
+from .probes import answers, free_ports
 from .server import Server
 
 LOOPBACK = "127.0.0.1"
-SERVICES = "10.96.0.0/16"
+SERVICES = ip_network("10.96.0.0/16")
 SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
 
 
@@ -88,9 +87,13 @@ class ControlPlane(Cluster):
             server.stop()
         shutil.rmtree(self.folder)
 
-    def stop_apiserver(self) -> None:
-        """Begin an outage: end the API server. The other servers go on, and what etcd holds stays."""
-        self.servers["kube-apiserver"].stop()
+    def stop_apiserver(self, seconds: float = 0) -> None:
+        """Begin an outage: end the API server, by default as in a crash, and cut its connections.
+
+        Asked politely, with so many `seconds` to end in, it listens no longer at once but serves the watches
+        that it has for up to a minute. The other servers go on, and what etcd holds stays.
+        """
+        self.servers["kube-apiserver"].stop(seconds)
 
     def start_apiserver(self) -> None:
         """End the outage: start the API server, at the same URL, and wait until it serves.
@@ -116,28 +119,27 @@ class ControlPlane(Cluster):
             server.wait()
 
     def _add(self, name: str, ready: Callable[[], bool], flags: Mapping[str, object]) -> None:
-        command = [self._binaries / name, *(f"--{flag}={setting}" for flag, setting in flags.items())]
-        self.servers[name] = Server(name, [*command, *self._flags.get(name, ())], self.folder, ready)
+        own = (f"--{flag}={setting}" for flag, setting in flags.items())
+        command = [str(self._binaries / name), *own, *self._flags.get(name, ())]
+        self.servers[name] = Server(name, command, self.folder, ready)
 
     def _add_etcd(self) -> None:
         """On Unix sockets in the folder, which nobody else may enter: it asks for no certificates."""
-        client, peer = self.folder / "etcd.sock", self.folder / "peer.sock"
+        client = self.folder / "etcd.sock"
         config = self.folder / "etcd.json"
         settings = {
             "data-dir": str(self.folder / "etcd"),
             "listen-client-urls": f"unix://{client}",
-            "advertise-client-urls": f"unix://{client}",
-            "listen-peer-urls": f"unix://{peer}",
-            "initial-advertise-peer-urls": f"unix://{peer}",
-            "initial-cluster": f"default=unix://{peer}",
+            "listen-peer-urls": f"unix://{self.folder / 'peer.sock'}",
+            "advertise-client-urls": "http://localhost:2379",  # must be host:port; a single member tells nobody
             "unsafe-no-fsync": True,  # what it holds need not outlive the machine
-            "log-level": "warn",
+            "log-level": "error",
         }
         config.write_text(json.dumps(settings))
         self._add("etcd", client.exists, {"config-file": config})
 
     def _add_apiserver(self, address: str) -> None:
-        names = (*SERVICE_NAMES, "localhost", LOOPBACK, address, SERVICES.replace("0/16", "1"))
+        names = (*SERVICE_NAMES, "localhost", LOOPBACK, address, str(SERVICES[1]))
         serving = self._authority.issue("kube-apiserver", hosts=dict.fromkeys(names))
         kubelet = self._authority.issue("kube-apiserver-kubelet-client", ["system:masters"])
         front = Authority(self.folder, "front-proxy-ca")
@@ -183,6 +185,8 @@ class ControlPlane(Cluster):
             "cluster-signing-key-file": self._authority.pair.key,
             "use-service-account-credentials": "true",
             "controllers": "*,bootstrapsigner,tokencleaner",
+            "kube-api-qps": 500,  # by default most of the start is spent waiting for leave to ask
+            "kube-api-burst": 1000,
         }
         # A pod is admitted once its namespace has this account, which a controller makes.
         account = f"{self._endpoint}/api/v1/namespaces/default/serviceaccounts/default"
@@ -199,43 +203,16 @@ class ControlPlane(Cluster):
             "bind-address": LOOPBACK,
             "secure-port": port,
         }
-        self._add(name, lambda: _answers(health, ANYONE) and ready(), {**common, **flags})
+        self._add(name, lambda: answers(health) and ready(), {**common, **flags})
 
     def _serves(self, url: str) -> bool:
-        return _answers(url, self._trust)
-
-
-ANYONE = ssl.create_default_context()
-ANYONE.check_hostname = False
-ANYONE.verify_mode = ssl.CERT_NONE
-
-
-def _answers(url: str, trust: ssl.SSLContext) -> bool:
-    try:
-        with build_opener(ProxyHandler({}), HTTPSHandler(context=trust)).open(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback where nobody listens.
-
-    Below those that systems give to outgoing connections, so that none of these takes a port while its server
-    restarts, and below those of NodePort Services.
-    """
-    ports = []
-    for port in random.sample(range(20000, 30000), 10000):
-        with socket.socket() as probe:
-            if probe.connect_ex((LOOPBACK, port)) != 0:
-                ports.append(port)
-        if len(ports) == count:
-            return ports
-    raise OSError("no port is free")
+        return answers(url, self._trust)
 
 
 def main() -> None:
-    """Run a control plane until the standard input closes."""
+    """Run a control plane until the standard input closes or a signal comes."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit())
     with ControlPlane.start(sys.argv[1] if sys.argv[1:] else None) as plane:
         print(plane.kubeconfig, flush=True)
         sys.stdin.read()

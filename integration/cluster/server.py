@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 class ServerError(RuntimeError):
-    """A server ended by itself or is not ready in time; the message ends with the last lines of its log."""
+    """A server ended by itself, is not ready in time (the message has the last lines of its log), or runs already."""
 
 
 class Server:
     """A server that `command` starts in `folder`, where its log is; `ready` says whether it serves."""
 
-    def __init__(self, name: str, command: Sequence[str | Path], folder: Path, ready: Callable[[], bool]) -> None:
+    def __init__(self, name: str, command: Sequence[str], folder: Path, ready: Callable[[], bool]) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         self._command = command
@@ -35,7 +35,11 @@ class Server:
 
         Its standard input stays open as long as this process lives, and it ends when that closes: a test run that
         is killed leaves no servers. Of this process's environment it gets nothing else: no proxy, no user's settings.
+
+        Raises ServerError.
         """
+        if self.pid is not None:
+            raise ServerError(f"{self.name} runs already")
         environment = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "CONTROLPLANE_ENDS_WITH_STDIN": "1"}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -60,8 +64,8 @@ class Server:
         if self._process is not None:
             self._process.send_signal(number)
 
-    def stop(self, seconds: float = 20) -> None:
-        """End the process with SIGTERM, and after so many seconds with SIGKILL. A server that does not run is left."""
+    def stop(self, seconds: float = 5) -> None:
+        """End the process with SIGTERM, and after so many seconds with SIGKILL. Does nothing where none runs."""
         if self._process is None:
             return
         self.send(signal.SIGTERM)

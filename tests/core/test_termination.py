@@ -385,7 +385,7 @@ def test_a_failed_post_start_hook_stops_the_container():
     p = pod(container("app", lifecycle={"postStart": EXEC}), policy="Always")
     (app,) = running(p, "app")
     record = PodRecord(start_time=at(0), hooks=("app-0/PostStart",))
-    news = (HookFailed(key="app", container_id=app.id, hook="PostStart", message="exit 1"),)
+    news = (HookFailed(key="app", container_id=app.id, hook="PostStart"),)
     decision = decide(given(p, app, news=news, record=record))
     assert [(e.reason, e.message) for e in decision.events] == [
         ("FailedPostStartHook", "PostStartHook failed"),

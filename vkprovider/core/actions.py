@@ -133,7 +133,6 @@ class ContainerStarted(News, frozen=True, kw_only=True):
 class HookFailed(News, frozen=True, kw_only=True):
     container_id: ContainerID
     hook: str
-    message: str
 
 
 class SignalSent(News, frozen=True, kw_only=True):
@@ -148,11 +147,15 @@ class ActionFailed(News, frozen=True, kw_only=True):
     message: str
 
 
-class ProbeFailed(News, frozen=True, kw_only=True):
-    """One failing attempt of a probe; ``reason`` is Unhealthy or ProbeWarning, ``message`` the event's text."""
+class Warned(News, frozen=True, kw_only=True):
+    """Something that is worth a Warning event and nothing more."""
 
     reason: str
     message: str
+
+
+class ProbeFailed(Warned, frozen=True, kw_only=True):
+    """One failing attempt of a probe; ``reason`` is Unhealthy or ProbeWarning, ``message`` the event's text."""
 
 
 class TornDown(News, frozen=True, kw_only=True):

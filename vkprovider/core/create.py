@@ -24,15 +24,14 @@ _HOST = "host"
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What of the node goes into its containers.
 
-    ``memory`` in bytes. ``network`` is the engine's network for pods, "" for its default. ``lowest_oom_score`` is
-    what the engine is able to set: 0 where its kernel withholds CAP_SYS_RESOURCE.
+    ``memory`` in bytes. ``network`` is the engine's network for pods, "" for its default.
     """
 
     name: str
     memory: int
+    host_ip: str = "127.0.0.1"
     network: str = ""
     resolver: Resolver = Resolver()
-    lowest_oom_score: int = -1000
 
 
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +66,7 @@ def plan_sandbox(
         cap_drop=("ALL",),
         security_opts=("no-new-privileges",),
         sysctls={_dotted(sysctl.name): sysctl.value for sysctl in spec.security_context.sysctls},
-        limits=Limits(oom_score_adj=max(SANDBOX_OOM_SCORE, node.lowest_oom_score)),
+        limits=Limits(oom_score_adj=SANDBOX_OOM_SCORE),
     )
 
 
@@ -114,7 +113,7 @@ def plan_container(
         cap_add=added,
         cap_drop=dropped,
         security_opts=security.security_options(container),
-        limits=_limits(pod.spec, container, node),
+        limits=container_limits(pod.spec, container, node.memory),
     )
 
 
@@ -145,11 +144,6 @@ def _ports(spec: PodSpec) -> tuple[PortBinding, ...]:
         for port in container.ports
         if port.host_port
     )
-
-
-def _limits(spec: PodSpec, container: Container, node: NodeFacts) -> Limits:
-    limits = container_limits(spec, container, node.memory)
-    return msgspec.structs.replace(limits, oom_score_adj=max(limits.oom_score_adj, node.lowest_oom_score))
 
 
 def _dotted(sysctl: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TypeVar
 
 from vkprovider.core.expansion import expand
 from vkprovider.core.faults import Fault
@@ -24,15 +25,16 @@ from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef
 
 Env = tuple[tuple[str, str], ...]
+S = TypeVar("S", EnvSourceRef, KeySelector)
 
 _KEYED_FIELD = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]", re.DOTALL)
 
 
 def needed_objects(pod: Pod, container: Container) -> frozenset[ObjectRef]:
     """The ConfigMaps and Secrets the environment of a container is made from."""
-    sources: list[EnvFromSource | EnvVarSource] = [*container.env_from]
-    sources += [var.value_from for var in container.env if var.value_from is not None and not var.value]
-    return frozenset(found[0] for source in sources if (found := _reference(source, pod)))
+    whole = (_object_of(source, pod) for source in container.env_from)
+    keys = (_key_of(var.value_from, pod) for var in container.env if var.value_from is not None and not var.value)
+    return frozenset(found[0] for found in (*whole, *keys) if found is not None)
 
 
 def resolve_env(
@@ -45,7 +47,10 @@ def resolve_env(
     fields = _fields(pod, host_ip, pod_ips, node_name)
     variables: dict[str, str] = {}
     for source in container.env_from:
-        content = _content(source, pod, objects)
+        found = _object_of(source, pod)
+        if found is None:
+            raise Fault("envFrom has a source that is neither configMapRef nor secretRef")
+        content = _content(found[0], objects, optional=found[1].optional)
         variables.update((source.prefix + key, _text(key, value)) for key, value in content.items())
     for var in container.env:
         # As upstream: only a literal value is expanded, and a literal value silences valueFrom.
@@ -61,25 +66,27 @@ def _sourced(source: EnvVarSource, pod: Pod, objects: Objects, fields: Mapping[s
     """The value of one ``valueFrom``, or None where an optional one is missing."""
     if source.field_ref is not None:
         return _field(source.field_ref, pod, fields)
-    selector = source.config_map_key_ref or source.secret_key_ref
-    if selector is None:
-        return ""
-    content = _content(source, pod, objects)
+    found = _key_of(source, pod)
+    if found is None:
+        raise Fault("valueFrom has a source that is none of configMapKeyRef, fieldRef and secretKeyRef")
+    ref, selector = found
+    content = _content(ref, objects, optional=selector.optional)
     if selector.key in content:
         return _text(selector.key, content[selector.key])
     if selector.optional:
         return None
-    kind = "ConfigMap" if source.config_map_key_ref else "Secret"
-    raise Fault(f"couldn't find key {selector.key} in {kind} {pod.metadata.namespace}/{selector.name}")
+    raise Fault(f"couldn't find key {selector.key} in {ref.kind} {ref.namespace}/{ref.name}")
 
 
-def _reference(source: EnvFromSource | EnvVarSource, pod: Pod) -> tuple[ObjectRef, EnvSourceRef | KeySelector] | None:
-    config_map: EnvSourceRef | KeySelector | None
-    secret: EnvSourceRef | KeySelector | None
-    if isinstance(source, EnvFromSource):
-        config_map, secret = source.config_map_ref, source.secret_ref
-    else:
-        config_map, secret = source.config_map_key_ref, source.secret_key_ref
+def _object_of(source: EnvFromSource, pod: Pod) -> tuple[ObjectRef, EnvSourceRef] | None:
+    return _chosen(pod, source.config_map_ref, source.secret_ref)
+
+
+def _key_of(source: EnvVarSource, pod: Pod) -> tuple[ObjectRef, KeySelector] | None:
+    return _chosen(pod, source.config_map_key_ref, source.secret_key_ref)
+
+
+def _chosen(pod: Pod, config_map: S | None, secret: S | None) -> tuple[ObjectRef, S] | None:
     if config_map is not None:
         return ObjectRef("ConfigMap", pod.metadata.namespace, config_map.name), config_map
     if secret is not None:
@@ -87,21 +94,15 @@ def _reference(source: EnvFromSource | EnvVarSource, pod: Pod) -> tuple[ObjectRe
     return None
 
 
-def _content(source: EnvFromSource | EnvVarSource, pod: Pod, objects: Objects) -> Mapping[str, str | bytes]:
-    """What the object behind a source holds; nothing where an optional object is missing."""
-    found = _reference(source, pod)
-    if found is None:
-        return {}
-    ref, selector = found
+def _content(ref: ObjectRef, objects: Objects, *, optional: bool) -> Mapping[str, str | bytes]:
+    """What an object holds; nothing where an optional one is missing."""
     raw = objects[ref]
-    if raw is not None:
-        try:
-            return config_map_text(raw) if ref.kind == "ConfigMap" else secret_bytes(raw)
-        except SpecError as exc:
-            raise Fault(f'{ref.kind.lower()} "{ref.name}" is not valid: {exc}') from exc
-    if selector.optional:
-        return {}
-    raise Fault(not_found(ref))
+    if raw is None and not optional:
+        raise Fault(not_found(ref))
+    try:
+        return config_map_text(raw or {}) if ref.kind == "ConfigMap" else secret_bytes(raw or {})
+    except SpecError as exc:
+        raise Fault(f'{ref.kind.lower()} "{ref.name}" is not valid: {exc}') from exc
 
 
 def _text(key: str, value: str | bytes) -> str:

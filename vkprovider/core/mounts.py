@@ -60,7 +60,7 @@ def sandbox_mounts(pod: Pod) -> tuple[Mount, ...]:
 def plan_mounts(pod: Pod, container: Container, pod_dir: str, attempt: int, hosts: str) -> MountPlan:
     """Plan the mounts of one instance. ``hosts`` is the content of its /etc/hosts, see ``core.network_files``.
 
-    Raises Fault where a mount names no volume of the pod or a subPath that leaves it.
+    Raises Fault where a mount is none: an unknown volume or propagation, a subPath that leaves its volume.
     """
     volumes = {volume.name: volume for volume in pod.spec.volumes}
     mounts: list[Mount] = []
@@ -69,11 +69,13 @@ def plan_mounts(pod: Pod, container: Container, pod_dir: str, attempt: int, host
         volume = volumes.get(wanted.name)
         if volume is None:
             raise Fault(f'cannot find volume "{wanted.name}" to mount into container "{container.name}"')
+        if wanted.mount_propagation not in _PROPAGATION:
+            raise Fault(f'invalid MountPropagation mode: "{wanted.mount_propagation}"')
         if wanted.sub_path:
             sub_paths.append(_sub_path(volume, wanted, len(mounts), pod_dir, container))
         mounts.append(_mount(pod, volume, wanted, pod_dir))
     taken = {mount.target for mount in mounts}
-    log, log_target = "", posixpath.join("/", container.termination_message_path)
+    log, log_target = "", _absolute(container.termination_message_path)
     if container.termination_message_path and log_target not in taken:
         log = termination_log(pod_dir, container.name, attempt)
         mounts.append(Mount(source=log, target=log_target))
@@ -95,11 +97,15 @@ def _mount(pod: Pod, volume: Volume, wanted: VolumeMount, pod_dir: str) -> Mount
     memory = in_memory(volume)
     return Mount(
         source=memory_volume_name(pod, volume) if memory else volume_path(volume, pod_dir),
-        target=posixpath.normpath(posixpath.join("/", wanted.mount_path)),
+        target=_absolute(wanted.mount_path),
         read_only=wanted.read_only or from_object,
         propagation=_PROPAGATION[wanted.mount_propagation],
         volume=memory,
     )
+
+
+def _absolute(path: str) -> str:
+    return posixpath.normpath(posixpath.join("/", path))
 
 
 def _sub_path(volume: Volume, wanted: VolumeMount, index: int, pod_dir: str, container: Container) -> SubPath:

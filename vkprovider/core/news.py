@@ -82,7 +82,7 @@ def _fold_one(fold: Fold, news: a.News) -> None:  # noqa: C901, PLR0912  one arm
             _confirm(fold, container_id, signal)
         case a.ActionFailed(action=action, message=message):
             _fail_again(fold, news.key, -1, action, message, RETRY_ACTION)
-        case a.ProbeFailed(reason=reason, message=message):
+        case a.Warned(reason=reason, message=message):
             fold.event(news.key, reason, message, warning=True)
         case a.TornDown():
             fold.memory = msgspec.structs.replace(fold.memory, torn_down=True)
@@ -117,6 +117,8 @@ def _start_failed(fold: Fold, news: a.StartFailed) -> None:
         fold.event(news.key, "Failed", "Error: InvalidImageName", warning=True)
     else:
         fold.event(news.key, "Failed", f"Error: {news.message}", warning=True)
+    if news.reason == "RunContainerError":
+        return  # the container is there and shows its failed start itself; its restart backs off as a crash
     wait = None if news.reason == "ErrImagePull" else timedelta(seconds=fold.view.settings.retry_seconds)
     _fail_again(fold, news.key, news.attempt, news.reason, news.message, wait)
 

@@ -33,12 +33,8 @@ def config_map_bytes(raw: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def secret_bytes(raw: Mapping[str, Any]) -> dict[str, bytes]:
-    """The content of a Secret. ``stringData`` wins, as when the API server takes it in (core/v1 conversion.go).
-
-    Raises SpecError where ``data`` is not base64.
-    """
-    plain = {key: value.encode() for key, value in (raw.get("stringData") or {}).items()}
-    return _decoded("data", raw) | plain
+    """The content of a Secret. Raises SpecError where ``data`` is not base64."""
+    return _decoded("data", raw)
 
 
 def _decoded(field: str, raw: Mapping[str, Any]) -> dict[str, bytes]:

@@ -27,7 +27,7 @@ def build_status(
     phase = find_phase(view, roles, standings)
     verdicts = find_conditions(view, roles, standings, phase)
     generation = view.pod.metadata.generation
-    conditions, remembered = render(verdicts, view.memory.conditions, view.now, generation)
+    conditions, remembered = render(verdicts, _stood_before(view), view.now, generation)
     status: dict[str, Any] = {"phase": phase, "conditions": conditions}
     if generation:
         status["observedGeneration"] = generation
@@ -44,6 +44,16 @@ def build_status(
     regulars = sorted(roles.regulars, key=lambda r: r.name)
     status["containerStatuses"] = [_container(view, roles, standings, r, over) for r in regulars]
     return status, remembered
+
+
+def _stood_before(view: PodView) -> dict[str, Condition]:
+    """The conditions of the last look, or of the published status where this is the first."""
+    published = {
+        c.type: Condition(status=c.status, since=c.last_transition_time)
+        for c in view.pod.status.conditions
+        if c.last_transition_time is not None
+    }
+    return published | view.memory.conditions
 
 
 def _addresses(view: PodView) -> dict[str, Any]:

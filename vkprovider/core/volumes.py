@@ -21,19 +21,17 @@ _MAX_PATH = 4096
 _MAX_FILE_NAME = 255
 
 
-class PlannedVolume(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """One volume to be materialised; ``name`` is the pod's name for it."""
-
-    name: str
+class _Planned(msgspec.Struct, frozen=True, kw_only=True):
+    name: str  # the pod's name for the volume
 
 
-class EmptyDirectory(PlannedVolume, frozen=True, kw_only=True):
+class EmptyDirectory(_Planned, frozen=True, kw_only=True):
     """A directory anyone in the pod may write to, made once."""
 
     path: str
 
 
-class MemoryVolume(PlannedVolume, frozen=True, kw_only=True):
+class MemoryVolume(_Planned, frozen=True, kw_only=True):
     """An engine volume on tmpfs. It lives as long as a container holds it: the sandbox does, see ``core.mounts``."""
 
     engine_name: str
@@ -48,18 +46,21 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     mode: int
 
 
-class Projection(PlannedVolume, frozen=True, kw_only=True):
+class Projection(_Planned, frozen=True, kw_only=True):
     """Files made from an object, replaced all at once when it changes. ``path`` is the volume's directory."""
 
     path: str
     files: tuple[File, ...]
 
 
-class HostPathCheck(PlannedVolume, frozen=True, kw_only=True):
-    """A path of the host that must be, or be made, what ``type`` says; "" accepts anything."""
+class HostPathCheck(_Planned, frozen=True, kw_only=True):
+    """A path of the host that must be, or be made, what ``type`` says; "" is anything, and a directory if nothing."""
 
     path: str
     type: str
+
+
+PlannedVolume = EmptyDirectory | MemoryVolume | Projection | HostPathCheck
 
 
 class VolumePlan(msgspec.Struct, frozen=True, kw_only=True):

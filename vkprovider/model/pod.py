@@ -25,6 +25,7 @@ class OwnerReference(Model, frozen=True, kw_only=True):
 
 class ObjectMeta(Model, frozen=True, kw_only=True):
     name: str = ""
+    generate_name: str = ""
     namespace: str = "default"
     uid: str = ""
     labels: dict[str, str] = {}
@@ -97,10 +98,11 @@ class PodSpec(Model, frozen=True, kw_only=True):
 
 
 class PodCondition(Model, frozen=True, kw_only=True):
-    """A condition somebody else may have written; only readiness gates are read from them."""
+    """A condition as last published: readiness gates are read from it, and times that must not start anew."""
 
     type: str
     status: str = "Unknown"
+    last_transition_time: datetime | None = None
 
 
 class PodStatusRead(Model, frozen=True, kw_only=True):

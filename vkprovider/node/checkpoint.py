@@ -58,9 +58,11 @@ class FileCheckpoint:
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError) as exc:
-            return self._set_aside(path, str(exc))
+            self._set_aside(path, str(exc))
+            return None
         if saved.version > VERSION:
-            return self._set_aside(path, f"version {saved.version} is newer than {VERSION}")
+            self._set_aside(path, f"version {saved.version} is newer than {VERSION}")
+            return None
         return saved
 
     def load_all(self) -> dict[PodUID, Saved]:

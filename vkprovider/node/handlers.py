@@ -92,16 +92,19 @@ async def http_get(
     Raises NoAnswerError or UnusableActionError.
     """
     url = _url(action, pod_ip, ports)
-    host = urlsplit(url).hostname
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:
+        raise UnusableActionError(f"{url}: {exc}") from exc
     headers = _headers(action, purpose)
-    headers.setdefault("Host", urlsplit(url).netloc)
+    headers.setdefault("Host", parts.netloc)
     async with _session() as session:
         for _ in range(MAX_REQUESTS):
             response = await _send(session, url, headers, deadline)
             with closing(response):
                 location = response.headers.get("Location") if response.status in _REDIRECTS else None
                 target = _resolve(url, location) if location else None
-                if location is None or target is None or urlsplit(target).hostname != host:
+                if location is None or target is None or urlsplit(target).hostname != parts.hostname:
                     yield response
                     return
             if urlsplit(location).netloc:  # a relative one keeps the Host header the spec gave
@@ -124,7 +127,8 @@ def _headers(action: HTTPGetAction, purpose: str) -> CIMultiDict[str]:
     """The headers of the spec, with the defaults of pkg/probe/http/request.go; "" leaves a default header out."""
     given = CIMultiDict((h.name, h.value) for h in action.http_headers)
     headers = CIMultiDict((k, v) for k, v in given.items() if k.lower() not in _OWN_HEADERS)
-    for name, default in (("User-Agent", f"kube-{purpose}/{KUBERNETES_VERSION}"), ("Accept", "*/*")):
+    defaults = {"User-Agent": f"kube-{purpose}/{KUBERNETES_VERSION}", "Accept": "*/*", "Connection": "close"}
+    for name, default in defaults.items():
         if not headers.setdefault(name, default):
             del headers[name]
     if given.get("Host"):
@@ -153,16 +157,14 @@ async def _send(
         raise NoAnswerError(f'Get "{url}": {why}') from exc
     except (aiohttp.ClientError, OSError, ValueError) as exc:
         error = NotTLSError if _no_tls(exc) else NoAnswerError
-        raise error(f'Get "{url}": {_failure(exc)}') from exc
+        raise error(f'Get "{url}": {_failure(url, exc)}') from exc
 
 
 def _resolve(url: str, location: str) -> str:
     try:
-        target = urljoin(url, location)
-        URL(target, encoded=True)  # would refuse what urljoin lets pass, such as a port that is no number
+        return urljoin(url, location)
     except ValueError as exc:
         raise NoAnswerError(f'Get "{url}": failed to parse Location header "{location}": {exc}') from exc
-    return target
 
 
 def _no_tls(exc: Exception) -> bool:
@@ -173,7 +175,7 @@ def _no_tls(exc: Exception) -> bool:
     )
 
 
-def _failure(exc: Exception) -> str:
+def _failure(url: str, exc: Exception) -> str:
     """What went wrong with a request, as net/http says it."""
     if _no_tls(exc):
         return "http: server gave HTTP response to HTTPS client"
@@ -182,16 +184,22 @@ def _failure(exc: Exception) -> str:
             return f"dial tcp: lookup {exc.host}: no such host"
         case aiohttp.ClientConnectorSSLError():
             return f"tls: {exc.os_error.strerror or exc.os_error}"
+        case aiohttp.ClientConnectorError(os_error=ConnectionResetError() as cut):  # while TLS was being agreed on
+            return _cut_off(url, cut)
         case aiohttp.ClientConnectorError():
             return _dial_failure(exc.host or "", exc.port or 0, exc.os_error)
         case aiohttp.ServerDisconnectedError():
             return "EOF"
         case aiohttp.ClientResponseError():
             return "net/http: HTTP/1.x transport connection broken: malformed HTTP response"
-        case OSError(errno=int(number)):
-            return f"read: {os.strerror(number).lower()}"
+        case OSError():
+            return _cut_off(url, exc)
         case _:
             return str(exc)
+
+
+def _cut_off(url: str, exc: OSError) -> str:
+    return f"read tcp {urlsplit(url).netloc}: read: {os.strerror(exc.errno).lower()}" if exc.errno else "EOF"
 
 
 def _dial_failure(host: str, port: int, exc: OSError) -> str:

@@ -16,16 +16,17 @@ from typing import Any
 import msgspec
 import structlog
 
-from vkprovider.core.actions import Action, Decision, News
+from vkprovider.core.actions import Action, ActionFailed, Decision, News
 from vkprovider.core.decide import decide
 from vkprovider.core.record import PodMemory, PodRecord
 from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.errors import EngineError
 from vkprovider.model.pod import Pod
+from vkprovider.node.clock import WaitingClock
 from vkprovider.node.performer import Performer
 from vkprovider.node.prober import Prober
 from vkprovider.node.termination_message import TerminationMessages
-from vkprovider.ports import Checkpoint, Clock, ContainerEngine, EventSink, StatusSink, Watcher
+from vkprovider.ports import Checkpoint, ContainerEngine, EventSink, StatusSink, Watcher
 
 ENGINE_RETRY_SECONDS = 1.0
 STORY_LENGTH = 64
@@ -39,7 +40,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     performer: Performer
     messages: TerminationMessages
     settings: CoreSettings
-    clock: Clock
+    clock: WaitingClock
     checkpoint: Checkpoint
     statuses: StatusSink
     events: EventSink
@@ -67,12 +68,10 @@ class PodWorker:
         self._saved: tuple[PodRecord, Pod] | None = None
         self._status: Mapping[str, Any] | None = None
         self._news: list[News] = []
-        self._in_flight: dict[str, tuple[Action, asyncio.Task[None]]] = {}
+        self._in_flight: dict[str, tuple[Action, asyncio.Task[tuple[News, ...]]]] = {}
         self._causes: list[str] = ["start"]
         self._poked = asyncio.Event()
-        self._prober = Prober(
-            around.engine, around.clock, on_result=lambda: self.poke("probe"), on_news=self._hear
-        )
+        self._prober = Prober(around.engine, around.clock, on_result=lambda: self.poke("probe"), on_news=self._hear)
 
     @property
     def record(self) -> PodRecord:
@@ -163,11 +162,16 @@ class PodWorker:
         self._in_flight[action.key] = (action, task)
         task.add_done_callback(lambda done: self._ended(action, done))
 
-    def _ended(self, action: Action, task: asyncio.Task[None]) -> None:
-        if self._in_flight.get(action.key, (None, None))[1] is task:
-            del self._in_flight[action.key]
-        if not task.cancelled() and task.exception() is not None:
-            log.error("action failed unexpectedly", pod=str(self.pod.key), action=repr(action), exc_info=task.exception())
+    def _ended(self, action: Action, task: asyncio.Task[tuple[News, ...]]) -> None:
+        """The action leaves the in-flight table and its news arrive in one step, so that one look sees both."""
+        del self._in_flight[action.key]
+        if not task.cancelled():
+            error = task.exception()
+            if error is None:
+                self._news += task.result()
+            else:
+                log.error("action failed unexpectedly", pod=str(self.pod.key), action=repr(action), exc_info=error)
+                self._news.append(ActionFailed(key=action.key, action=type(action).__name__, message=repr(error)))
         self.poke(type(action).__name__)
 
     def _hear(self, news: News) -> None:

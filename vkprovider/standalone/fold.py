@@ -58,7 +58,7 @@ def fold_look(chronicle: Chronicle, view: PodView, decision: Decision) -> Chroni
         message=status.get("message", ""),
         warning=_last_warning(decision, "") or before.warning,
         ended=ended,
-        containers=_held_back(containers),
+        containers=containers if decision.record.ending is not None else _held_back(containers),
     )
     if story.job and chronicle.job(story.namespace, story.job) is None:
         chronicle = chronicle.with_job(JobStory(namespace=story.namespace, name=story.job, began=story.began))
@@ -148,7 +148,7 @@ def _container(before: ContainerStory | None, role: Role, view: PodView, decisio
         started=published.get("started") is True,
         ready=published.get("ready") is True,
         restarts=published.get("restartCount", 0),
-        waits_for="",
+        waits_for=before.waits_for if decision.record.ending is not None else "",  # what it waited for, in the end
         warning=_last_warning(decision, role.name) or (before.warning if before.state is state else ""),
         pulls=_pulls(before.pulls, role.name, view, decision),
         instances=_instances(before.instances, role, view, decision, published),
@@ -270,7 +270,7 @@ def _with_stop(instance: Instance, view: PodView, decision: Decision) -> Instanc
         return instance
     sent = [a.signal for a in decision.actions if isinstance(a, SignalContainer) and a.container_id == instance.id]
     kill = instance.kill or (view.now if "KILL" in sent else _recorded_kill(stop))
-    term = instance.term or (view.now if any(s != "KILL" for s in sent) else _recorded_term(stop, kill))
+    term = instance.term or (view.now if sent and kill is None else _recorded_term(stop, kill))
     due = stop.kill_at if kill is None else instance.kill_due or min(stop.kill_at, kill)
     hook = hook_key(instance.id, PRE_STOP) in decision.record.hooks
     return msgspec.structs.replace(instance, stop_cause=stop.cause, hook=hook, term=term, kill_due=due, kill=kill)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
+from msgspec.structs import replace
 
 from vkprovider.model.job import Job
 from vkprovider.standalone.pod_facts import FAILED, SUCCEEDED, PodFact
@@ -52,7 +53,7 @@ def tally(job: Job, pods: Iterable[PodFact], dismissed: Iterable[str]) -> Tally:
     ordered = sorted(pods, key=lambda pod: (pod.created_at, pod.name))
     out = frozenset(dismissed)
     counted = [pod for pod in ordered if pod.uid not in out and _has_place(job, pod)]
-    failed = tuple(pod for pod in counted if _failed(job, pod))
+    failed = tuple(failure for pod in counted for failure in _failures(job, pod))
     lost = frozenset(pod.uid for pod in failed)
     succeeded = tuple(pod for pod in counted if pod.phase == SUCCEEDED and pod.uid not in lost)
     running = [pod for pod in ordered if not pod.ended]
@@ -83,11 +84,13 @@ def _has_place(job: Job, pod: PodFact) -> bool:
     return not job.indexed or (pod.index is not None and pod.index < (job.spec.completions or 0))
 
 
-def _failed(job: Job, pod: PodFact) -> bool:
-    """A pod that is deleted before it ended has failed at once, and stays so even if it then ends well: its
-    replacement has been made. job_controller.go isPodFailed, whose verdict is kept by the tracking finalizer.
+def _failures(job: Job, pod: PodFact) -> tuple[PodFact, ...]:
+    """The pod, if it has failed. One that is deleted before it ended has failed at that moment, and stays so even if
+    it then ends well: its place has been given away. job_controller.go isPodFailed, kept by the tracking finalizer.
     """
-    return pod.phase == FAILED or (pod.deleting and not only_failed_are_replaced(job))
+    if pod.deleted_at is not None and not only_failed_are_replaced(job):
+        return (replace(pod, finished_at=pod.deleted_at),)
+    return (pod,) if pod.phase == FAILED else ()
 
 
 def _failed_indexes(job: Job, failed: tuple[PodFact, ...], ignored: frozenset[str]) -> frozenset[int]:

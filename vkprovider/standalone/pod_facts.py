@@ -58,7 +58,7 @@ class PodFact(msgspec.Struct, frozen=True, kw_only=True):
     """One pod at one look.
 
     ``index`` is None without a completion index. ``finished_at`` is the best estimate of when the pod ended, and
-    means something only once it has ended or is being deleted. ``deleting``: it was told to end before it had.
+    means something only once it has. ``deleted_at``: when it was told to end, before it had ended by itself.
     ``restarts`` is the sum over all containers.
     """
 
@@ -67,7 +67,7 @@ class PodFact(msgspec.Struct, frozen=True, kw_only=True):
     index: int | None
     created_at: datetime
     finished_at: datetime
-    deleting: bool
+    deleted_at: datetime | None
     ready: bool
     restarts: int
 
@@ -82,6 +82,10 @@ class PodFact(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def phase(self) -> str:
         return self.report.phase
+
+    @property
+    def deleting(self) -> bool:
+        return self.deleted_at is not None
 
     @property
     def ended(self) -> bool:
@@ -99,7 +103,7 @@ def read_pod(raw: dict[str, Any]) -> PodFact:
         index=_index(pod),
         created_at=pod.metadata.creation_timestamp or UNKNOWN_TIME,
         finished_at=_finished_at(pod, report),
-        deleting=pod.metadata.deletion_timestamp is not None,
+        deleted_at=_deleted_at(pod),
         ready=any(c.type == "Ready" and c.status == "True" for c in report.conditions),
         restarts=sum(status.restart_count for status in report.all_statuses),
     )
@@ -108,6 +112,14 @@ def read_pod(raw: dict[str, Any]) -> PodFact:
 def _index(pod: Pod) -> int | None:
     text = pod.metadata.annotations.get(COMPLETION_INDEX, "")
     return int(text) if text.isdecimal() else None
+
+
+def _deleted_at(pod: Pod) -> datetime | None:
+    """When the deletion was asked for: its timestamp is that of its end, one grace later."""
+    meta = pod.metadata
+    if meta.deletion_timestamp is None:
+        return None
+    return meta.deletion_timestamp - timedelta(seconds=meta.deletion_grace_period_seconds or 0)
 
 
 def _finished_at(pod: Pod, report: PodReport) -> datetime:
@@ -121,10 +133,7 @@ def _finished_at(pod: Pod, report: PodReport) -> datetime:
     for condition in report.conditions:
         if condition.type == "Ready" and condition.status == "False" and condition.last_transition_time is not None:
             return condition.last_transition_time
-    meta = pod.metadata
-    if meta.deletion_timestamp is not None:
-        return meta.deletion_timestamp - timedelta(seconds=meta.deletion_grace_period_seconds or 0)
-    return meta.creation_timestamp or UNKNOWN_TIME
+    return _deleted_at(pod) or pod.metadata.creation_timestamp or UNKNOWN_TIME
 
 
 def _last_end(pod: Pod, report: PodReport) -> datetime | None:

@@ -11,20 +11,23 @@ At 80 columns::
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable
+from collections import Counter
 from datetime import datetime
+from enum import IntEnum
 
 import msgspec
 from rich.text import Text
 
-from vkprovider.standalone.chronicle import Chronicle, ContainerStory, JobStory, PodStory, Pull
-from vkprovider.standalone.explain import Condition, Tone, condition, exit_text
+from vkprovider.standalone.chronicle import Chronicle, ContainerStory, JobStory, PodStory, Pull, State
+from vkprovider.standalone.explain import Tone, condition, exit_text
 from vkprovider.standalone.wording import age_text, clean, size_text
 
 KIND_FROM = 60  # columns; a narrower terminal is not told the kinds
+DETAIL_CELLS = 38  # what a state and its details take; to leave that much, kinds are cut to their first word
 BAR_CELLS = 20
 TROUBLE_LINES = 3
 NAME_CELLS = 30
+INDENT = 6  # below a Job and a pod
 
 _STYLES = {
     Tone.WAITING: "yellow",
@@ -58,37 +61,45 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
 
     width: int
     height: int | None = None
-    glyphs: Glyphs = UNICODE
+    unicode: bool = True
+
+
+class Detail(IntEnum):
+    """How much is shown, from everything down to what fits a low terminal."""
+
+    ALL = 0
+    LIVING = 1  # pods that ended take a line each
+    LINES = 2  # every pod takes a line
+    COUNTS = 3  # pods that ended are counted
 
 
 def tree(chronicle: Chronicle, now: datetime, sheet: Sheet) -> list[Text]:
-    """The tree as lines. If it is too high, pods are cut down to a line each, those that ended first."""
-    folds: tuple[Callable[[PodStory], bool], ...] = (
-        lambda pod: False,
-        lambda pod: pod.ended is not None,
-        lambda pod: True,
-    )
+    """The tree as lines, in as much detail as the height allows."""
     lines: list[Text] = []
-    for folded in folds:
-        lines = _Drawing(chronicle, now, sheet, folded).lines()
+    for detail in Detail:
+        lines = _Drawing(chronicle, now, sheet, detail).lines()
         if sheet.height is None or len(lines) <= sheet.height:
             return lines
     hidden = len(lines) - (sheet.height or 0) + 1
-    return [*lines[: len(lines) - hidden], Text(f"{sheet.glyphs.more} {hidden} more lines", style="dim")]
+    return [*lines[: len(lines) - hidden], Text(f"{hidden} more lines", style="dim")]
 
 
 class _Drawing:
-    """One drawing of the tree; ``folded`` says which pods are shown without their containers."""
+    """One drawing of the tree."""
 
-    def __init__(self, chronicle: Chronicle, now: datetime, sheet: Sheet, folded: Callable[[PodStory], bool]) -> None:
+    def __init__(self, chronicle: Chronicle, now: datetime, sheet: Sheet, detail: Detail) -> None:
         self.chronicle = chronicle
         self.now = now
         self.sheet = sheet
-        self.glyphs = sheet.glyphs
-        self.folded = folded
-        shown = [c for pod in chronicle.pods if not folded(pod) for c in pod.containers]
-        self.name_cells = min(max((len(c.name) for c in shown), default=0), NAME_CELLS)
-        self.kind_cells = max((len(c.kind) for c in shown), default=0) if sheet.width >= KIND_FROM else 0
+        self.glyphs = UNICODE if sheet.unicode else ASCII
+        self.detail = detail
+        shown = [c for pod in chronicle.pods if not self._folded(pod) for c in pod.containers]
+        self.name_cells = min(max((len(c.name) for c in shown), default=0), NAME_CELLS, sheet.width // 3)
+        kinds = {c.kind: str(c.kind) for c in shown}
+        if sheet.width - 2 * INDENT - self.name_cells - max(map(len, kinds), default=0) < DETAIL_CELLS:
+            kinds = {kind: kind.split()[0] for kind in kinds}
+        self.kinds = kinds if sheet.width >= KIND_FROM else {}
+        self.kind_cells = max(map(len, self.kinds.values()), default=0)
         words = [condition(c, now).word for c in shown]
         self.word_cells = max((len(word) for word in words if len(word) <= 16), default=0)
 
@@ -97,35 +108,51 @@ class _Drawing:
         for job in self.chronicle.jobs:
             drawn.append(self._job(job))
             drawn += self._pods(self.chronicle.pods_of(job))
-        for pod in self.chronicle.lone_pods():
+        alone, ended = self._parted(self.chronicle.lone_pods())
+        for pod in alone:
             drawn += self._pod(pod, "", "")
-        return drawn
+        return drawn + [Text(line, style="dim") for line in ended]
+
+    def _folded(self, pod: PodStory) -> bool:
+        return self.detail >= Detail.LINES or (self.detail is Detail.LIVING and pod.ended is not None)
+
+    def _parted(self, pods: tuple[PodStory, ...]) -> tuple[list[PodStory], list[str]]:
+        """The pods to be shown one by one, and a line about those that are only counted."""
+        counted = [pod.phase for pod in pods if self.detail is Detail.COUNTS and pod.ended is not None]
+        if not counted:
+            return list(pods), []
+        phases = ", ".join(f"{count} {phase}" for phase, count in Counter(counted).items())
+        return [pod for pod in pods if pod.ended is None], [f"pods that ended: {phases}"]
 
     def _job(self, job: JobStory) -> Text:
         of = f"/{job.completions}" if job.completions is not None else ""
         counts = [f"{job.active} active"] if job.active else []
         counts += [f"{job.succeeded}{of} succeeded"] + ([f"{job.failed} failed"] if job.failed else [])
         word = job.condition or ("Suspended" if job.suspended else "")
-        line = Text.assemble(("Job ", "dim"), (job.name, "bold"), "  ")
+        line = Text.assemble(("Job ", "dim"), (clean(job.name), "bold"), "  ")
         if word:
             line.append(word, _PHASES.get(word, "red" if word == "Failed" else "yellow"))
             line.append(f" {job.reason}  " if job.condition == "Failed" else "  ")
         line.append(", ".join(counts))
         return self._aged(line, age_text((job.ended or self.now) - job.began))
 
-    def _pods(self, pods: Iterable[PodStory]) -> list[Text]:
-        pods, drawn, glyphs = list(pods), [], self.glyphs
-        for pod in pods:
-            ends = pod is pods[-1]
+    def _pods(self, pods: tuple[PodStory, ...]) -> list[Text]:
+        living, ended = self._parted(pods)
+        glyphs = self.glyphs
+        drawn = [Text((glyphs.branch if living else glyphs.last) + line, style="dim") for line in ended]
+        for pod in living:
+            ends = pod is living[-1]
             drawn += self._pod(pod, glyphs.last if ends else glyphs.branch, glyphs.gap if ends else glyphs.bar)
         return drawn
 
     def _pod(self, pod: PodStory, first: str, rest: str) -> list[Text]:
-        name = (pod.name, "bold") if first else Text.assemble(("Pod ", "dim"), (pod.name, "bold"))
-        line = Text.assemble((first, "dim"), name, "  ", (pod.phase, _PHASES.get(pod.phase, "yellow")))
+        kind = "" if first else "Pod "
+        line = Text.assemble(
+            (first + kind, "dim"), (clean(pod.name), "bold"), "  ", (pod.phase, _PHASES.get(pod.phase, "yellow"))
+        )
         if pod.reason:
             line.append(f"  {clean(pod.reason)}", "red")
-        folded = self.folded(pod)
+        folded = self._folded(pod)
         if folded:
             ends = [f"{c.name} {exit_text(c.newest)}" for c in pod.containers if c.newest and c.newest.finished]
             line.append("  " + ", ".join(ends), "dim")
@@ -142,11 +169,11 @@ class _Drawing:
 
     def _container(self, container: ContainerStory, head: str, below: str) -> list[Text]:
         stands = condition(container, self.now)
-        name = Text(container.name)
+        name = Text(clean(container.name))
         name.truncate(self.name_cells, overflow="ellipsis", pad=True)
         line = Text.assemble((head, "dim"), name, "  ")
         if self.kind_cells:
-            line.append(container.kind.ljust(self.kind_cells) + "  ", "dim")
+            line.append(self.kinds[container.kind].ljust(self.kind_cells) + "  ", "dim")
         style = _STYLES[stands.tone]
         glyph = self.glyphs.tones[tuple(Tone).index(stands.tone)]
         line.append(f"{glyph} {clean(stands.word)}", style)
@@ -169,19 +196,19 @@ class _Drawing:
 
     def _age(self, container: ContainerStory) -> str:
         newest = container.newest
-        if newest is None or newest.started is None:
+        if newest is None or newest.started is None or container.state is State.WAITING:
             return ""
         return age_text((newest.finished or self.now) - newest.started)
 
     def _trouble(self, message: str, below: str) -> list[Text]:
         """What is wrong, wrapped below the container it concerns."""
         text = clean(" ".join(message.split()))
-        room = max(20, self.sheet.width - len(below) - 4)
+        room = max(20, self.sheet.width - len(below) - 2)
         wrapped = textwrap.wrap(text, room, max_lines=TROUBLE_LINES, placeholder=self.glyphs.more)
         return [Text.assemble((below, "dim"), "  ", (piece, "red")) for piece in wrapped]
 
     def _aged(self, line: Text, age: str) -> Text:
         """The line with an age at the right margin; whatever does not fit before it is cut."""
         room = self.sheet.width - (len(age) + 2 if age else 0)
-        line.truncate(room, overflow="ellipsis" if self.glyphs is UNICODE else "crop", pad=bool(age))
+        line.truncate(room, overflow="ellipsis" if self.sheet.unicode else "crop", pad=bool(age))
         return line.append(f"  {age}", "dim") if age else line

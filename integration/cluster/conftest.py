@@ -1,0 +1,44 @@
+"""Fixtures of the tests that need a Kubernetes cluster.
+
+VKPROVIDER_TEST_KUBECONFIG names the kubeconfig of an existing cluster, such as kind's, to be used for all tests that
+do not stop the API server. All other control planes are the test run's own: built, of the version that
+VKPROVIDER_TEST_KUBERNETES names; where it names none, of the programs in KUBEBUILDER_ASSETS, or else the default one.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from .binaries import find_binaries
+from .clients import Cluster
+from .controlplane import ControlPlane
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """The session's own control plane: servers may be stopped, if the test starts them again."""
+    with ControlPlane.start() as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """The user's cluster, or else the session's control plane."""
+    if kubeconfig := os.environ.get("VKPROVIDER_TEST_KUBECONFIG"):
+        return Cluster(Path(kubeconfig), Path(shutil.which("kubectl") or find_binaries() / "kubectl"))
+    plane: ControlPlane = request.getfixturevalue("control_plane")
+    return plane
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A new namespace where pods are admitted; it goes with all it holds."""
+    name = f"test-{uuid4().hex[:8]}"
+    cluster.kubectl("create", "namespace", name)
+    cluster.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={name}", "--timeout=30s")
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")

@@ -1,0 +1,195 @@
+"""Volumes on disk: what containers find, what an update changes, what cannot be made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.node.disk import UID, Disk, as_nobody, mode
+from tests.node.tool_engine import ToolEngine
+from vkprovider.core.volumes import EmptyDirectory, HostPathCheck, MemoryVolume
+
+
+def shown(volume: Path) -> dict[str, str]:
+    """What a container sees: every file by path, the layout's own names left out."""
+    return {
+        str(found.relative_to(volume)): found.read_text()
+        for top in volume.iterdir()
+        if not top.name.startswith("..")
+        for found in ([top] if top.is_file() else sorted(f for f in top.rglob("*") if f.is_file()))
+    }
+
+
+@pytest.mark.usefixtures("umask")
+async def test_empty_dir_is_open_to_anyone_and_the_pods_directory_closed(disk: Disk) -> None:
+    volume = EmptyDirectory(name="v", path=str(disk.pod / "volumes/kubernetes.io~empty-dir/v"))
+    assert await disk.writer.write(disk.plan(volume)) == ()
+    assert mode(Path(volume.path)) == 0o777
+    assert mode(disk.pod) == 0o750
+
+
+async def test_empty_dir_keeps_what_is_in_it(disk: Disk) -> None:
+    path = disk.pod / "v"
+    plan = disk.plan(EmptyDirectory(name="v", path=str(path)), fs_group=os.getgid())
+    await disk.writer.write(plan)
+    (path / "kept").write_text("x")
+    path.chmod(0o700)
+    assert await disk.writer.write(plan) == ()
+    assert ((path / "kept").read_text(), mode(path)) == ("x", 0o700)
+
+
+async def test_empty_dir_half_made_before_a_crash_is_made_anew(disk: Disk) -> None:
+    path = disk.pod / "v"
+    (disk.pod / "v.new" / "half").mkdir(parents=True)
+    await disk.writer.write(disk.plan(EmptyDirectory(name="v", path=str(path))))
+    assert (list(path.iterdir()), list(disk.pod.iterdir())) == ([], [path])
+
+
+async def test_volumes_in_memory_are_the_engines(disk: Disk) -> None:
+    options = {"type": "tmpfs", "device": "tmpfs", "o": "size=1"}
+    plan = disk.plan(MemoryVolume(name="v", engine_name="vkprovider_uid-1_v", options=options))
+    assert await disk.writer.write(plan) == ()
+    labels = {"vkprovider.node": "node-1", "io.kubernetes.pod.uid": UID}
+    assert disk.engine.volumes == {"vkprovider_uid-1_v": (labels, options)}
+
+
+@pytest.mark.usefixtures("umask")
+async def test_files_are_laid_out_as_a_kubelet_does(disk: Disk) -> None:
+    volume = await disk.project({"a": "1", "d/e/f": "2", "d/g": "3"})
+    assert os.readlink(volume / "a") == "..data/a"
+    assert os.readlink(volume / "d") == "..data/d"
+    data = os.readlink(volume / "..data")
+    assert data.startswith("..2026_01_01_12_00_00.")
+    assert {entry.name for entry in volume.iterdir()} == {"a", "d", "..data", data}
+    assert shown(volume) == {"a": "1", "d/e/f": "2", "d/g": "3"}
+    assert [mode(volume / data / p) for p in ("a", "d", "d/e", "d/e/f")] == [0o644, 0o755, 0o755, 0o644]
+    assert (mode(volume), mode(volume / data)) == (0o755, 0o755)
+
+
+@pytest.mark.usefixtures("umask")
+async def test_modes_are_exact(disk: Disk) -> None:
+    volume = await disk.project({"a": "1"}, mode=0o467)
+    assert mode(volume / "..data" / "a") == 0o467
+
+
+async def test_an_unchanged_volume_is_not_written_again(disk: Disk) -> None:
+    volume = await disk.project({"a": "1", "d/e": "2"})
+    before = os.readlink(volume / "..data")
+    await disk.project({"a": "1", "d/e": "2"})
+    assert os.readlink(volume / "..data") == before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"a": "2", "d/e": "2"},
+        {"a": "1"},
+        {"a": "1", "d/e": "2", "new/x": "3"},
+        {"d": "now a file"},
+        {"a/b": "now a directory", "d/e": "2"},
+        {},
+    ],
+)
+async def test_a_change_shows_all_at_once_and_leaves_nothing_old(disk: Disk, changed: dict[str, str]) -> None:
+    volume = await disk.project({"a": "1", "d/e": "2"})
+    before = os.readlink(volume / "..data")
+    await disk.project(changed)
+    data = os.readlink(volume / "..data")
+    assert data != before
+    assert shown(volume) == changed
+    assert {entry.name for entry in volume.iterdir()} == {"..data", data, *(path.split("/")[0] for path in changed)}
+
+
+async def test_an_open_file_outlives_the_change(disk: Disk) -> None:
+    volume = await disk.project({"a": "1"})
+    with (volume / "a").open() as opened:
+        await disk.project({"a": "2"})
+        assert opened.read() == "1"
+    assert (volume / "a").read_text() == "2"
+
+
+async def test_an_empty_projection_is_an_empty_directory(disk: Disk) -> None:
+    assert shown(await disk.project({})) == {}
+
+
+async def test_what_a_crash_left_half_done_is_cleared_away(disk: Disk) -> None:
+    volume = await disk.project({"a": "1"})
+    (volume / "..2025_01_01_00_00_00.half" / "d").mkdir(parents=True)
+    (volume / "..data_tmp").symlink_to("..2025_01_01_00_00_00.half")
+    await disk.project({"a": "2"})
+    assert {entry.name for entry in volume.iterdir()} == {"a", "..data", os.readlink(volume / "..data")}
+
+
+async def test_a_host_path_that_is_something_else(disk: Disk) -> None:
+    messages = await disk.writer.write(disk.plan(HostPathCheck(name="v", path="/dev/null", type="Directory")))
+    complaint = "hostPath type check failed: /dev/null is not a directory"
+    assert messages == (f'MountVolume.SetUp failed for volume "v" : {complaint}',)
+
+
+async def test_every_failure_is_told_and_the_rest_is_done(tmp_path: Path) -> None:
+    disk = Disk(tmp_path, ToolEngine(refuse="no space"))
+    disk.pod.mkdir(parents=True)
+    (disk.pod / "in-the-way").touch()
+    plan = disk.plan(
+        MemoryVolume(name="m", engine_name="e", options={}),
+        EmptyDirectory(name="bad", path=str(disk.pod / "in-the-way" / "bad")),
+        EmptyDirectory(name="good", path=str(disk.pod / "good")),
+        failures=("planned",),
+    )
+    first, second, third = await disk.writer.write(plan)
+    assert (first, second) == ("planned", 'MountVolume.SetUp failed for volume "m" : no space')
+    assert third == f'MountVolume.SetUp failed for volume "bad" : {disk.pod / "in-the-way"}: File exists'
+    assert (disk.pod / "good").is_dir()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give files to any group")
+async def test_a_group_owns_what_it_may_write_and_reads_what_it_may_not(disk: Disk) -> None:
+    empty = EmptyDirectory(name="e", path=str(disk.pod / "empty"))
+    config = disk.projection({"a": "1", "d/e": "2"}, mode=0o400)
+    await disk.writer.write(disk.plan(empty, config, fs_group=4321))
+    found = {
+        name: ((disk.pod / name).stat().st_gid, oct(mode(disk.pod / name)))
+        for name in ("empty", "config", "config/..data/a", "config/..data/d", "config/..data/d/e")
+    }
+    assert found == {
+        "empty": (4321, "0o2777"),
+        "config": (4321, "0o2755"),
+        "config/..data/a": (4321, "0o440"),
+        "config/..data/d": (4321, "0o2755"),
+        "config/..data/d/e": (4321, "0o440"),
+    }
+    assert disk.engine.tools == []
+    assert (disk.pod / "empty").stat().st_uid == os.getuid()
+
+
+def test_an_ordinary_user_has_the_engine_give_volumes_to_a_group(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    plan = disk.plan(
+        EmptyDirectory(name="e", path=str(disk.pod / "empty")), disk.projection({"a": "1"}, mode=0o400), fs_group=4321
+    )
+
+    async def work() -> Any:
+        messages = [*await disk.writer.write(plan), *await disk.writer.write(plan)]
+        return [messages, disk.engine.tools, shown(disk.pod / "config"), oct(mode(disk.pod / "empty"))]
+
+    messages, tools, files, empty = as_nobody(tmp_path, work)
+    assert messages == []
+    assert tools == [
+        [["own", "4321", f"{disk.pod}/empty.new"], str(disk.pod)],
+        [["own", "-r", "4321", f"{disk.pod}/config"], str(disk.pod)],
+    ]
+    assert (files, empty) == ({"a": "1"}, "0o777")
+
+
+def test_an_ordinary_user_is_told_what_is_closed_to_it(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    plan = disk.plan(HostPathCheck(name="v", path="/proc/1/root/x", type="Directory"))
+
+    async def work() -> Any:
+        return await disk.writer.write(plan)
+
+    (message,) = as_nobody(tmp_path, work)
+    assert message == 'MountVolume.SetUp failed for volume "v" : /proc/1/root/x: Permission denied'

@@ -1,0 +1,268 @@
+"""Between vkprovider's words and Docker's JSON. Pure.
+
+Creating follows cri-dockerd (core/container_create.go, core/helpers_linux.go, core/sandbox_helpers.go); where Docker's
+defaults would make a container differ from a kubelet's, the default is overruled here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from vkprovider.model import labels as keys
+from vkprovider.model.create import ContainerCreate, Limits, Mount, PortBinding
+from vkprovider.model.observed import ContainerState, PodObservation, Run, SandboxState
+from vkprovider.model.refs import ContainerID
+from vkprovider.ports import EngineInfo, ImageInfo
+
+Json = Mapping[str, Any]
+
+START_FAILED = 128  # containerd's exit code for a container that could not be started (reason StartError)
+LOWEST_OOM_SCORE = -998  # a sandbox's (pkg/kubelet/qos/policy.go)
+LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}  # the kubelet's 10Mi x 5 files
+
+_WHOSE = (keys.NODE, keys.TYPE, keys.POD_UID, keys.CONTAINER_NAME, keys.ATTEMPT)
+_RUN = {
+    "created": Run.CREATED,
+    "running": Run.RUNNING,
+    "restarting": Run.RUNNING,
+    "paused": Run.PAUSED,
+    "exited": Run.EXITED,
+    "removing": Run.EXITED,  # both: the process is gone, the record not yet
+    "dead": Run.EXITED,
+}
+
+
+# --- to the engine ----------------------------------------------------------------------------------------------
+
+
+def create_body(spec: ContainerCreate) -> dict[str, Any]:
+    """The body of ``POST /containers/create``. What is unset is left out, and the image's or engine's own holds."""
+    body: dict[str, Any] = {
+        "Image": spec.image,
+        "Labels": spec.labels,
+        "Entrypoint": None if spec.entrypoint is None else list(spec.entrypoint),
+        "Cmd": None if spec.args is None else list(spec.args),
+        "Env": list(spec.env),
+        "WorkingDir": spec.working_dir,
+        "User": spec.user,
+        "Tty": spec.tty,
+        "OpenStdin": spec.stdin,
+        "StdinOnce": spec.stdin_once,
+        "Hostname": spec.hostname,
+        "ExposedPorts": {_port(port): {} for port in spec.ports},
+        "Healthcheck": {"Test": ["NONE"]},  # probes decide, not the image
+        "HostConfig": _host_config(spec),
+    }
+    return _given(body)
+
+
+def _host_config(spec: ContainerCreate) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "Mounts": [_mount(mount) for mount in spec.mounts],
+        "GroupAdd": list(spec.groups),
+        "Dns": list(spec.dns_servers),
+        "DnsSearch": list(spec.dns_searches),
+        "DnsOptions": list(spec.dns_options),
+        "PortBindings": _port_bindings(spec.ports),
+        "NetworkMode": spec.network,
+        "IpcMode": spec.ipc,
+        "PidMode": spec.pid,
+        "UTSMode": spec.uts,
+        "Privileged": spec.privileged,
+        "ReadonlyRootfs": spec.read_only_root,
+        "CapAdd": list(spec.cap_add),
+        "CapDrop": list(spec.cap_drop),
+        "SecurityOpt": list(spec.security_opts),
+        "Sysctls": spec.sysctls,
+        "RestartPolicy": {"Name": "no"},
+        "LogConfig": LOG_CONFIG,
+    }
+    # Not left out where false: a daemon may be set up to put an init process into every container.
+    return _given(config) | _limits(spec.limits) | {"Init": False}
+
+
+def _limits(limits: Limits) -> dict[str, Any]:
+    config = {
+        "CpuShares": limits.cpu_shares,
+        "CpuQuota": limits.cpu_quota,
+        "CpuPeriod": limits.cpu_period if limits.cpu_quota else 0,
+        "Memory": limits.memory,
+        "MemorySwap": limits.memory,  # memory and swap together: no swap
+        "PidsLimit": limits.pids,
+        "OomScoreAdj": limits.oom_score_adj,
+    }
+    return _given(config)
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    if mount.volume:
+        return {"Type": "volume", "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
+    options: dict[str, Any] = {"Propagation": mount.propagation}
+    if mount.read_only:  # from API 1.44 on, mounts below would become read-only too; a kubelet leaves them alone
+        options["ReadOnlyNonRecursive"] = True
+    return {
+        "Type": "bind",
+        "Source": mount.source,
+        "Target": mount.target,
+        "ReadOnly": mount.read_only,
+        "BindOptions": options,
+    }
+
+
+def _port(port: PortBinding) -> str:
+    return f"{port.container_port}/{port.protocol}"
+
+
+def _port_bindings(ports: Iterable[PortBinding]) -> dict[str, list[dict[str, str]]]:
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in ports:
+        bindings.setdefault(_port(port), []).append({"HostIp": port.host_ip, "HostPort": str(port.host_port)})
+    return bindings
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without what is unset. Empty arguments are not: beside an entrypoint they say that there are none."""
+    return {name: value for name, value in fields.items() if value or (name == "Cmd" and value is not None)}
+
+
+# --- from the engine --------------------------------------------------------------------------------------------
+
+
+def instant(text: str | None) -> datetime | None:
+    """A time as Docker writes it, RFC 3339 with nanoseconds; None for Go's zero time."""
+    if not text or text.startswith("0001-01-01"):
+        return None
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def is_of_pod(labels: Mapping[str, str] | None) -> bool:
+    return keys.decode(labels or {}) is not None
+
+
+def same_instance(mine: Mapping[str, str], other: Mapping[str, str] | None) -> bool:
+    """Whether two sets of labels name the same attempt of the same container of the same pod and node."""
+    return other is not None and all(mine.get(key) == other.get(key) for key in _WHOSE)
+
+
+def observation(seen: Iterable[Json]) -> PodObservation:
+    """What is seen of a pod: of each container the answer to inspect, or where there was none its line of the list."""
+    sandboxes: list[SandboxState] = []
+    containers: list[ContainerState] = []
+    for entry in seen:
+        identity = keys.decode(_labels(entry))
+        if identity is None:
+            continue
+        if identity.type == keys.SANDBOX_TYPE:
+            sandboxes.append(_sandbox(entry, identity))
+        else:
+            containers.append(_container(entry, identity))
+    return PodObservation(
+        sandboxes=tuple(sorted(sandboxes, key=lambda s: (s.attempt, s.created_at), reverse=True)),
+        containers=tuple(sorted(containers, key=lambda c: (c.attempt, c.created_at), reverse=True)),
+    )
+
+
+def _labels(entry: Json) -> Mapping[str, str]:
+    labels: Mapping[str, str] | None = entry["Config"]["Labels"] if "Config" in entry else entry["Labels"]
+    return labels or {}
+
+
+def _sandbox(entry: Json, identity: keys.ContainerIdentity) -> SandboxState:
+    ips = tuple(_addresses(entry))
+    return SandboxState(
+        id=ContainerID(entry["Id"]),
+        attempt=identity.attempt,
+        ready=_status(entry) == "running" and (bool(ips) or entry["HostConfig"].get("NetworkMode") == "host"),
+        created_at=_created(entry),
+        ips=ips,
+    )
+
+
+def _addresses(entry: Json) -> Iterable[str]:
+    networks: Mapping[str, Json] = (entry.get("NetworkSettings") or {}).get("Networks") or {}
+    for network in networks.values():
+        yield from (network[key] for key in ("IPAddress", "GlobalIPv6Address") if network.get(key))
+
+
+def _container(entry: Json, identity: keys.ContainerIdentity) -> ContainerState:
+    state = entry["State"] if "Config" in entry else {}
+    run, error = _run(state)
+    ended = run is Run.EXITED
+    return ContainerState(
+        id=ContainerID(entry["Id"]),
+        name=identity.name,
+        attempt=identity.attempt,
+        sandbox_id=identity.sandbox_id,
+        run=run,
+        created_at=_created(entry),
+        started_at=instant(state.get("StartedAt")),
+        finished_at=instant(state.get("FinishedAt")) if ended else None,
+        exit_code=START_FAILED if error else state["ExitCode"] if ended else 0,
+        oom_killed=ended and state.get("OOMKilled", False),
+        start_error=error,
+        image=identity.image,
+        image_id=entry["Image"] if state else entry["ImageID"],
+        backoff_seconds=identity.backoff_seconds,
+        spec_hash=identity.hash,
+        stop_signal=entry["Config"].get("StopSignal") or "" if state else "",
+        pid=state.get("Pid", 0),
+    )
+
+
+def _run(state: Json) -> tuple[Run, str]:
+    """How a container stands, and why its start failed. After a failed start Docker calls it created, as before."""
+    if not state:
+        return Run.UNKNOWN, ""
+    run = _RUN.get(state["Status"], Run.UNKNOWN)
+    if instant(state.get("StartedAt")) is None and run in (Run.CREATED, Run.EXITED):
+        error = state.get("Error") or (f"start failed with code {state['ExitCode']}" if state["ExitCode"] else "")
+        return (Run.EXITED, error) if error else (Run.CREATED, "")
+    return run, ""
+
+
+def _status(entry: Json) -> str:
+    status: str = entry["State"]["Status"] if "Config" in entry else entry["State"]
+    return status
+
+
+def _created(entry: Json) -> datetime:
+    """Inspect tells the time in words, the list in whole seconds since 1970."""
+    created = entry["Created"]
+    if isinstance(created, int):
+        return datetime.fromtimestamp(created, UTC)
+    return instant(created) or datetime.fromtimestamp(0, UTC)
+
+
+def engine_info(info: Json, api_version: str) -> EngineInfo:
+    """From the answer to ``GET /info``."""
+    return EngineInfo(
+        version=info["ServerVersion"],
+        api_version=api_version,
+        os=info["OSType"],
+        architecture=info["Architecture"],
+        kernel=info["KernelVersion"],
+        operating_system=info["OperatingSystem"],
+        cpus=info["NCPU"],
+        memory=info["MemTotal"],
+        rootless=any(option.startswith("name=rootless") for option in info.get("SecurityOptions") or ()),
+        runtimes=tuple(sorted(info.get("Runtimes") or ())),
+    )
+
+
+def image_info(image: Json, repository: str) -> ImageInfo:
+    """From the answer to ``GET /images/{name}/json``. ``repository`` picks the digest where there are several."""
+    config: Json = image.get("Config") or {}
+    digests: list[str] = image.get("RepoDigests") or []
+    own = next((digest for digest in digests if digest.partition("@")[0] == repository), None)
+    return ImageInfo(
+        id=image["Id"],
+        size_bytes=image.get("Size", 0),
+        digest=own or (digests[0] if digests else ""),
+        user=config.get("User") or "",
+        env=tuple(config.get("Env") or ()),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        cmd=tuple(config.get("Cmd") or ()),
+        stop_signal=config.get("StopSignal") or "",
+    )

@@ -1,0 +1,140 @@
+"""Images: what the engine has, and pulling what it has not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+
+from docker import auth
+from docker.errors import DockerException
+from docker.utils import parse_repository_tag
+from docker.utils.config import load_general_config
+
+from vkprovider.engine.convert import image_info
+from vkprovider.engine.pull_progress import PullStream
+from vkprovider.engine.streaming import Streaming
+from vkprovider.engine.unary import Unary
+from vkprovider.errors import EngineNotFound, ImagePullError
+from vkprovider.ports import ImageInfo, PullProgress, RegistryAuth
+
+Progress = Callable[[PullProgress], None]
+PullKey = tuple[str, tuple[RegistryAuth, ...]]
+
+
+class Images:
+    """The engine's images. Who asks for the same one at once, with the same credentials, shares one pull."""
+
+    def __init__(self, unary: Unary, streaming: Streaming) -> None:
+        self._unary = unary
+        self._streaming = streaming
+        self._pulls: dict[PullKey, _Pull] = {}
+
+    async def find(self, name: str) -> ImageInfo | None:
+        """The image by name or ID, or None."""
+        try:
+            found = await self._unary.call("GET", f"/images/{name}/json")
+        except EngineNotFound:
+            return None
+        return image_info(found, parse_repository_tag(name)[0])
+
+    async def pull(self, name: str, auths: Sequence[RegistryAuth], progress: Progress) -> ImageInfo:
+        """Pull, or join a pull under way. The last caller that is cancelled ends it.
+
+        Credentials are tried in order; without any, the user's own of ``docker login`` are taken, or none.
+        Raises ImagePullError, EngineUnavailable.
+        """
+        key = (name, tuple(auths))
+        pull = self._pulls.get(key)
+        if pull is None:
+            pull = self._pulls[key] = _Pull(lambda tell: self._pull(name, key[1], tell), f"pull {name}")
+        try:
+            return await pull.join(progress)
+        finally:
+            if pull.is_over or pull.is_deserted:
+                self._pulls = {other: under_way for other, under_way in self._pulls.items() if under_way is not pull}
+                await pull.end()
+
+    async def _pull(self, name: str, auths: Sequence[RegistryAuth], progress: Progress) -> ImageInfo:
+        failures: list[str] = []
+        for header in await self._auth_headers(name, auths):
+            try:
+                await self._pull_once(name, header, progress)
+            except ImagePullError as exc:
+                failures.append(str(exc))
+                continue
+            found = await self.find(name)
+            if found is None:
+                raise ImagePullError(f"{name} was pulled and is gone again")
+            return found
+        different = list(dict.fromkeys(failures))
+        raise ImagePullError(different[0] if len(different) == 1 else f"[{', '.join(different)}]")
+
+    async def _pull_once(self, name: str, auth_header: str, progress: Progress) -> None:
+        repository, tag = parse_repository_tag(name)
+        stream = PullStream(name)
+        async with self._streaming.open(
+            "POST",
+            "/images/create",
+            params={"fromImage": repository, "tag": tag or "latest"},  # without a tag, Docker pulls them all
+            headers={"X-Registry-Auth": auth_header} if auth_header else None,
+            pulling=True,
+        ) as content:
+            async for chunk in content.iter_any():
+                if stream.feed(chunk):
+                    progress(stream.progress)
+
+    async def _auth_headers(self, name: str, auths: Sequence[RegistryAuth]) -> list[str]:
+        if auths:
+            return [_auth_header(one) for one in auths]
+        return [await asyncio.to_thread(_own_auth_header, name)]
+
+
+class _Pull:
+    """One pull and those who wait for it."""
+
+    def __init__(self, work: Callable[[Progress], Coroutine[None, None, ImageInfo]], name: str) -> None:
+        self._waiting: list[Progress] = []
+        self._task = asyncio.get_running_loop().create_task(work(self._tell), name=name)
+
+    @property
+    def is_over(self) -> bool:
+        return self._task.done()
+
+    @property
+    def is_deserted(self) -> bool:
+        return not self._waiting
+
+    async def join(self, progress: Progress) -> ImageInfo:
+        self._waiting.append(progress)
+        try:
+            return await asyncio.shield(self._task)
+        finally:
+            self._waiting.remove(progress)
+
+    async def end(self) -> None:
+        """Hang up, if it still runs."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    def _tell(self, progress: PullProgress) -> None:
+        for listener in tuple(self._waiting):
+            listener(progress)
+
+
+def _auth_header(given: RegistryAuth) -> str:
+    fields = {"identitytoken": given.token} if given.token else {"username": given.username, "password": given.password}
+    return auth.encode_header(fields).decode()
+
+
+def _own_auth_header(name: str) -> str:
+    """The credentials that this user's Docker configuration has for an image's registry; "" if it has none.
+
+    May run a credential helper, so it blocks.
+    """
+    try:
+        config = auth.load_config(config_dict=load_general_config())
+        registry, _ = auth.resolve_repository_name(parse_repository_tag(name)[0])
+        found = config.resolve_authconfig(registry)
+    except DockerException:  # a helper that is missing or fails: public images can be had all the same
+        return ""
+    return auth.encode_header(found).decode() if found else ""

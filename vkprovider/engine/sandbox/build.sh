@@ -1,0 +1,24 @@
+#!/bin/sh
+# Build the sandbox program: build.sh [amd64|arm64 [OUTPUT]]; without arguments both, beside their source.
+# Compilers: Debian's gcc and gcc-aarch64-linux-gnu (on arm64: gcc-x86-64-linux-gnu and gcc).
+# The committed programs come from gcc 12 (Debian 12), which gives the same bytes each time.
+set -eu
+here=$(dirname "$0")
+
+build() {
+    case $1 in
+    amd64) compiler=x86_64-linux-gnu-gcc; option=-fcf-protection=none ;;
+    arm64) compiler=aarch64-linux-gnu-gcc; option=-mno-outline-atomics ;;
+    *) echo "build.sh: unknown architecture '$1', not amd64 or arm64" >&2; exit 2 ;;
+    esac
+    "$compiler" -std=c11 -Wall -Wextra -Wno-unused-parameter -Werror -Os -ffreestanding -nostdlib -static \
+        -fno-pie -no-pie -fno-ident -fno-stack-protector -fno-unwind-tables -fno-asynchronous-unwind-tables "$option" \
+        -Wl,--build-id=none,-z,noseparate-code,-z,norelro -s -o "${2:-$here/sandbox-$1}" "$here/sandbox.c"
+}
+
+if [ $# -gt 0 ]; then
+    build "$@"
+else
+    build amd64
+    build arm64
+fi

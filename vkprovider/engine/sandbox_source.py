@@ -1,0 +1,52 @@
+"""Where sandboxes and tools get their image from: the built-in one, or one that the administrator names."""
+
+from __future__ import annotations
+
+import asyncio
+
+from vkprovider.engine import sandbox_image
+from vkprovider.engine.images import Images
+from vkprovider.engine.refusals import Refused, engine_error
+from vkprovider.engine.unary import Unary
+
+_GOARCH = {"x86_64": "amd64", "aarch64": "arm64"}  # what uname calls them, to what Go and images call them
+
+
+class SandboxSource:
+    """Makes sure of the image before its first use, and again after ``missing``."""
+
+    def __init__(self, unary: Unary, images: Images, override: str) -> None:
+        self._unary = unary
+        self._images = images
+        self._override = override
+        self._present = ""
+        self._lock = asyncio.Lock()
+
+    async def image(self) -> str:
+        """The image's name, once the engine has it. Raises EngineError, or ImagePullError for one of the user's."""
+        async with self._lock:
+            if not self._present:
+                self._present = await self._ensure()
+            return self._present
+
+    def missing(self, image: str) -> None:
+        """A create found no such image: it was removed behind our back."""
+        if image == self._present:
+            self._present = ""
+
+    async def _ensure(self) -> str:
+        if self._override:
+            if await self._images.find(self._override) is None:
+                await self._images.pull(self._override, (), lambda _: None)
+            return self._override
+        version = await self._unary.call("GET", "/version")
+        arch = _GOARCH.get(version["Arch"], version["Arch"])
+        name = sandbox_image.name(arch)
+        if await self._images.find(name) is None:
+            await self._load(sandbox_image.tar(arch))
+        return name
+
+    async def _load(self, tar: bytes) -> None:
+        answer = await self._unary.call("POST", "/images/load", params={"quiet": 1}, content=tar)
+        if answer and "error" in answer:
+            raise engine_error(Refused(0, answer["error"]))

@@ -1,0 +1,41 @@
+"""What a container says: its log, and the output of commands executed in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from datetime import datetime
+
+from vkprovider.engine.log_lines import FramedLog, TerminalLog
+from vkprovider.engine.streaming import Streaming
+from vkprovider.engine.unary import Unary
+from vkprovider.model.refs import ContainerID
+from vkprovider.ports import LogLine
+
+
+async def logs(
+    unary: Unary,
+    streaming: Streaming,
+    container_id: ContainerID,
+    *,
+    follow: bool = False,
+    tail: int | None = None,
+    since: datetime | None = None,
+) -> AsyncGenerator[LogLine]:
+    """The output recorded so far, and with ``follow`` what comes until the container ends."""
+    inspected = await unary.call("GET", f"/containers/{container_id}/json")
+    log = TerminalLog() if inspected["Config"]["Tty"] else FramedLog()
+    params: dict[str, str | int] = {
+        "stdout": 1,
+        "stderr": 1,
+        "timestamps": 1,
+        "follow": int(follow),
+        "tail": "all" if tail is None else tail,
+    }
+    if since is not None:
+        params["since"] = f"{int(since.timestamp())}.{since.microsecond:06}"
+    async with streaming.open("GET", f"/containers/{container_id}/logs", params=params) as content:
+        async for chunk in content.iter_any():
+            for line in log.feed(chunk):
+                yield line
+        for line in log.finish():
+            yield line

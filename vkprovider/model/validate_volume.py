@@ -1,0 +1,136 @@
+"""Whether volumes and mounts make sense: ValidateVolumes and ValidateVolumeMounts of core/validation/validation.go."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from vkprovider.model import names
+from vkprovider.model.container import Container, VolumeMount
+from vkprovider.model.findings import Finding, duplicate, each, forbidden, invalid, not_found, one_of, required
+from vkprovider.model.validate_resources import amount
+from vkprovider.model.volume import ConfigMapVolume, EmptyDir, HostPath, KeyToPath, SecretVolume, Volume
+
+_HOST_PATH_TYPES = (
+    "",
+    "BlockDevice",
+    "CharDevice",
+    "Directory",
+    "DirectoryOrCreate",
+    "File",
+    "FileOrCreate",
+    "Socket",
+)
+_PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
+_MODE = "must be a number between 0 and 0777 (octal), both inclusive"
+
+
+def volumes(declared: Iterable[Volume], path: str) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for place, volume in enumerate(declared):
+        at = f"{path}[{place}]"
+        if not volume.name:
+            yield required(f"{at}.name")
+        else:
+            yield from each(f"{at}.name", volume.name, names.label(volume.name))
+            if volume.name in seen:
+                yield duplicate(f"{at}.name", volume.name)
+        seen.add(volume.name)
+        yield from _source(volume, at)
+
+
+def mounts(container: Container, declared: Collection[str], path: str) -> Iterator[Finding]:
+    """Findings on a container's mounts; ``declared`` are the names of the pod's volumes."""
+    seen: set[str] = set()
+    for place, mount in enumerate(container.volume_mounts):
+        at = f"{path}[{place}]"
+        if not mount.name:
+            yield required(f"{at}.name")
+        elif mount.name not in declared:
+            yield not_found(f"{at}.name", mount.name, "the pod has no volume of that name")
+        if not mount.mount_path:
+            yield required(f"{at}.mountPath")
+        elif mount.mount_path in seen:
+            yield invalid(f"{at}.mountPath", mount.mount_path, "must be unique")
+        seen.add(mount.mount_path)
+        yield from _relative(mount.sub_path, f"{at}.subPath")
+        yield from _propagation(container, mount, f"{at}.mountPropagation")
+
+
+def _propagation(container: Container, mount: VolumeMount, path: str) -> Iterator[Finding]:
+    yield from one_of(path, mount.mount_propagation, _PROPAGATIONS)
+    privileged = container.security_context is not None and container.security_context.privileged
+    if mount.mount_propagation == "Bidirectional" and not privileged:
+        yield forbidden(path, "Bidirectional mount propagation is available only to privileged containers")
+
+
+def _source(volume: Volume, path: str) -> Iterator[Finding]:
+    sources = {
+        "emptyDir": volume.empty_dir,
+        "hostPath": volume.host_path,
+        "secret": volume.secret,
+        "configMap": volume.config_map,
+    }
+    given = [name for name, source in sources.items() if source is not None]
+    if not given:
+        yield required(path, "must specify a volume type")
+    for name in given[1:]:
+        yield forbidden(f"{path}.{name}", "may not specify more than 1 volume type")
+    if volume.empty_dir is not None:
+        yield from _empty_dir(volume.empty_dir, f"{path}.emptyDir")
+    if volume.host_path is not None:
+        yield from _host_path(volume.host_path, f"{path}.hostPath")
+    if volume.secret is not None:
+        yield from _files(volume.secret, volume.secret.secret_name, f"{path}.secret", "secretName")
+    if volume.config_map is not None:
+        yield from _files(volume.config_map, volume.config_map.name, f"{path}.configMap", "name")
+
+
+def _empty_dir(source: EmptyDir, path: str) -> Iterator[Finding]:
+    yield from one_of(f"{path}.medium", source.medium, ("", "Memory"))
+    if source.size_limit is not None:
+        yield from amount(source.size_limit, f"{path}.sizeLimit")
+
+
+def _host_path(source: HostPath, path: str) -> Iterator[Finding]:
+    if not source.path:
+        yield required(f"{path}.path")
+    elif not source.path.startswith("/"):  # the API server leaves this to the node
+        yield invalid(f"{path}.path", source.path, "must be an absolute path")
+    yield from _no_backsteps(source.path, f"{path}.path")
+    yield from one_of(f"{path}.type", source.type, _HOST_PATH_TYPES)
+
+
+def _files(source: ConfigMapVolume | SecretVolume, name: str, path: str, field: str) -> Iterator[Finding]:
+    if not name:
+        yield required(f"{path}.{field}")
+    yield from _mode(source.default_mode, f"{path}.defaultMode")
+    for place, item in enumerate(source.items):
+        yield from _item(item, f"{path}.items[{place}]")
+
+
+def _item(item: KeyToPath, path: str) -> Iterator[Finding]:
+    if not item.key:
+        yield required(f"{path}.key")
+    if not item.path:
+        yield required(f"{path}.path")
+    yield from _relative(item.path, f"{path}.path")
+    if item.path.startswith("..") and ".." not in item.path.split("/"):
+        yield invalid(f"{path}.path", item.path, "must not start with '..'")
+    if item.mode is not None:
+        yield from _mode(item.mode, f"{path}.mode")
+
+
+def _mode(mode: int, path: str) -> Iterator[Finding]:
+    if not 0 <= mode <= 0o777:
+        yield invalid(path, mode, _MODE)
+
+
+def _relative(target: str, path: str) -> Iterator[Finding]:
+    if target.startswith("/"):
+        yield invalid(path, target, "must be a relative path")
+    yield from _no_backsteps(target, path)
+
+
+def _no_backsteps(target: str, path: str) -> Iterator[Finding]:
+    if ".." in target.split("/"):
+        yield invalid(path, target, "must not contain '..'")

@@ -1,0 +1,93 @@
+r"""Files that change all at once, in the layout of pkg/volume/util/atomic_writer.go.
+
+    volume/..2025_01_31_12_00_00.k3j2h1/a/b     the files
+    volume/..data -> ..2025_01_31_12_00_00.k3j2h1
+    volume/a -> ..data/a                        what containers open
+
+A new content is staged in a directory of its own; renaming the link ``..data`` publishes it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterable
+from datetime import datetime
+
+from vkprovider.core.volumes import File
+
+_DATA = "..data"
+_DATA_NEW = "..data_tmp"
+_OWN_PREFIX = ".."
+_OPEN = 0o755  # of every directory: whoever the containers run as
+
+
+def stage(volume: str, files: Iterable[File], now: datetime) -> str | None:
+    """Write the files beside the present ones and give the new directory's name; None if nothing has changed.
+
+    Modes are set exactly, whatever the umask. Raises OSError.
+    """
+    wanted = {file.path: file for file in files}
+    present = _present(volume)
+    if present == {path: file.data for path, file in wanted.items()}:
+        return None
+    os.makedirs(volume, exist_ok=True)
+    if present is None:
+        os.chmod(volume, _OPEN)
+    directory = tempfile.mkdtemp(prefix=f"{_OWN_PREFIX}{now:%Y_%m_%d_%H_%M_%S}.", dir=volume)
+    os.chmod(directory, _OPEN)
+    for file in wanted.values():
+        _write(directory, file)
+    return os.path.basename(directory)
+
+
+def publish(volume: str, staged: str, files: Iterable[File]) -> None:
+    """Show the staged files instead of the present ones, and remove those. Raises OSError."""
+    tops = {file.path.partition("/")[0] for file in files}
+    for top in sorted(tops):
+        if not os.path.lexists(os.path.join(volume, top)):
+            os.symlink(os.path.join(_DATA, top), os.path.join(volume, top))
+    new_link = os.path.join(volume, _DATA_NEW)
+    if os.path.lexists(new_link):  # a crash came between the two steps that follow
+        os.unlink(new_link)
+    os.symlink(staged, new_link)
+    os.rename(new_link, os.path.join(volume, _DATA))
+    with os.scandir(volume) as entries:
+        left = list(entries)
+    for entry in left:
+        if entry.is_symlink() and entry.name not in {*tops, _DATA}:
+            os.unlink(entry)
+        elif entry.name.startswith(_OWN_PREFIX) and entry.name not in {staged, _DATA}:
+            shutil.rmtree(entry)
+
+
+def _write(directory: str, file: File) -> None:
+    parent = directory
+    *parents, name = file.path.split("/")
+    for element in parents:
+        parent = os.path.join(parent, element)
+        if not os.path.isdir(parent):
+            os.mkdir(parent)
+            os.chmod(parent, _OPEN)
+    with open(os.path.join(parent, name), "xb") as opened:
+        opened.write(file.data)
+        os.fchmod(opened.fileno(), stat.S_IMODE(file.mode))
+
+
+def _present(volume: str) -> dict[str, bytes] | None:
+    """The published files by path, or None where nothing readable has been published."""
+    data = os.path.realpath(os.path.join(volume, _DATA))
+    if not os.path.isdir(data):
+        return None
+    present = {}
+    for directory, _, names in os.walk(data):
+        for name in names:
+            path = os.path.join(directory, name)
+            try:
+                with open(path, "rb") as opened:
+                    present[os.path.relpath(path, data)] = opened.read()
+            except PermissionError:  # a mode without r, and this process is not root
+                return None
+    return present

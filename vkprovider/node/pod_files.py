@@ -1,0 +1,72 @@
+"""What a pod has on disk and in engine volumes: the plans of ``core`` carried out by the volume writer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from vkprovider.core.faults import Fault
+from vkprovider.core.mounts import plan_mounts, sandbox_mounts, termination_log
+from vkprovider.core.network_files import hosts_file
+from vkprovider.core.objects import Objects
+from vkprovider.core.volumes import needed_objects, plan_volumes
+from vkprovider.model.container import Container
+from vkprovider.model.create import Mount
+from vkprovider.model.pod import Pod
+from vkprovider.model.refs import ObjectRef, PodUID
+from vkprovider.node.container_files import read_termination_message
+from vkprovider.node.pod_dirs import PodDirs
+from vkprovider.node.volume_writer import VolumeWriter
+
+NODE_HOSTS = "/etc/hosts"
+
+
+class PodFiles:
+    """``node_memory`` in bytes bounds volumes in memory; ``cluster_domain`` is the suffix of pods' FQDNs."""
+
+    def __init__(
+        self, dirs: PodDirs, writer: VolumeWriter, node_memory: int, cluster_domain: str = "cluster.local"
+    ) -> None:
+        self._dirs = dirs
+        self._writer = writer
+        self._node_memory = node_memory
+        self._cluster_domain = cluster_domain
+
+    def needed(self, pod: Pod) -> frozenset[ObjectRef]:
+        """The objects the pod's volumes are made from."""
+        return needed_objects(pod)
+
+    async def prepare(self, pod: Pod, objects: Objects) -> tuple[str, ...]:
+        """Make the pod's volumes, or bring them up to date; a message for each that failed."""
+        try:
+            return await self._writer.write(plan_volumes(pod, objects, self._dirs.of(pod.uid), self._node_memory))
+        except OSError as exc:
+            return (f"error making pod data directories: {exc}",)
+
+    def sandbox_mounts(self, pod: Pod) -> tuple[Mount, ...]:
+        return sandbox_mounts(pod)
+
+    async def container_mounts(
+        self, pod: Pod, container: Container, attempt: int, env: Mapping[str, str], ips: tuple[str, ...]
+    ) -> tuple[Mount, ...]:
+        """The mounts of one container instance, its files made. Raises Fault."""
+        try:
+            node_hosts = await asyncio.to_thread(_read, NODE_HOSTS) if pod.spec.host_network else ""
+            hosts = hosts_file(pod, ips, cluster_domain=self._cluster_domain, node_hosts=node_hosts)
+            plan = plan_mounts(pod, container, self._dirs.of(pod.uid), attempt, hosts)
+            return await self._writer.prepare_container(plan)
+        except OSError as exc:
+            raise Fault(str(exc), "CreateContainerError") from exc
+
+    def termination_message(self, pod: Pod, container: str, attempt: int) -> str:
+        """What an ended instance left as its message. Blocks on the disk."""
+        return read_termination_message(termination_log(self._dirs.of(pod.uid), container, attempt))
+
+    async def remove(self, uid: PodUID) -> None:
+        """Remove all of it. Raises VkError where something is still in use."""
+        await self._writer.remove(uid)
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()

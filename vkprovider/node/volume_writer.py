@@ -1,0 +1,136 @@
+"""Makes what ``core.volumes`` and ``core.mounts`` plan: directories, files, engine volumes.
+
+Works for root and for an ordinary user who may use the engine: what takes root is then done inside containers.
+Everything may be repeated at any time, after a crash too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from typing import assert_never
+
+import msgspec
+
+from vkprovider.core.mounts import MountPlan
+from vkprovider.core.volumes import (
+    EmptyDirectory,
+    HostPathCheck,
+    MemoryVolume,
+    PlannedVolume,
+    Projection,
+    VolumePlan,
+    mount_failure,
+)
+from vkprovider.errors import VkError
+from vkprovider.model.create import Mount
+from vkprovider.model.labels import NODE, POD_UID
+from vkprovider.model.refs import PodUID
+from vkprovider.node import atomic_files, container_files, host_paths, subpaths
+from vkprovider.node.ownership import give_to_group
+from vkprovider.node.pod_dirs import PodDirs, make_pod_dir
+from vkprovider.ports import Clock, ContainerEngine
+
+
+class VolumeWriter:
+    """The volumes and files of all pods of this node. At most one call per pod may be under way."""
+
+    def __init__(self, engine: ContainerEngine, dirs: PodDirs, clock: Clock) -> None:
+        self._engine = engine
+        self._dirs = dirs
+        self._clock = clock
+
+    async def write(self, plan: VolumePlan) -> tuple[str, ...]:
+        """Make a pod's volumes, or bring them up to date, and give a message for each that failed.
+
+        The messages are those of FailedMount events, the plan's own among them. Raises OSError where not even the
+        pod's directory can be made.
+        """
+        await asyncio.to_thread(make_pod_dir, plan.pod_dir)
+        failures = list(plan.failures)
+        for volume in plan.volumes:
+            try:
+                complaint = await self._make(volume, plan)
+            except OSError as exc:
+                complaint = f"{exc.filename}: {exc.strerror}"
+            except VkError as exc:
+                complaint = str(exc)
+            if complaint:
+                failures.append(mount_failure(volume.name, complaint))
+        return tuple(failures)
+
+    async def prepare_container(self, plan: MountPlan) -> tuple[Mount, ...]:
+        """Make the files of one container instance and give its mounts, every subPath resolved.
+
+        Raises Fault for a subPath that leads out of its volume or cannot be had, OSError where the disk fails.
+        """
+        return await asyncio.to_thread(_prepare, plan)
+
+    async def remove(self, uid: PodUID) -> None:
+        """Remove a pod's volumes and directory, once no container of it is left.
+
+        Raises MountsLeft where something is still mounted there, EngineError.
+        """
+        await self._engine.remove_volumes(self._labels(uid))
+        await self._dirs.remove(uid, self._engine)
+
+    async def _make(self, volume: PlannedVolume, plan: VolumePlan) -> str | None:
+        match volume:
+            case EmptyDirectory():
+                await self._make_empty(volume, plan.fs_group)
+            case MemoryVolume():
+                labels = self._labels(PodUID(plan.pod_uid))
+                await self._engine.create_volume(volume.engine_name, labels, volume.options)
+            case Projection():
+                await self._project(volume, plan.fs_group)
+            case HostPathCheck():
+                return await asyncio.to_thread(host_paths.check, volume.path, volume.type)
+            case _:
+                assert_never(volume)
+        return None
+
+    async def _make_empty(self, volume: EmptyDirectory, fs_group: int | None) -> None:
+        """A directory appears under its name only when it has its owner: it is never looked at again."""
+        staged = await asyncio.to_thread(_stage_directory, volume.path)
+        if staged is None:
+            return
+        if fs_group is not None:
+            await give_to_group(staged, fs_group, self._engine, read_only=False)
+        await asyncio.to_thread(os.rename, staged, volume.path)
+
+    async def _project(self, volume: Projection, fs_group: int | None) -> None:
+        staged = await asyncio.to_thread(atomic_files.stage, volume.path, volume.files, self._clock.now())
+        if staged is None:
+            return
+        if fs_group is not None:
+            await give_to_group(volume.path, fs_group, self._engine, read_only=True)
+        await asyncio.to_thread(atomic_files.publish, volume.path, staged, volume.files)
+
+    def _labels(self, uid: PodUID) -> dict[str, str]:
+        return {NODE: self._engine.node, POD_UID: uid}
+
+
+def _stage_directory(path: str) -> str | None:
+    """A new directory beside ``path``, open to anyone whatever the umask; None if ``path`` is there already."""
+    if os.path.isdir(path):
+        return None
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    staged = f"{path}.new"  # no volume is named so: a dot is not allowed in a name
+    if os.path.lexists(staged):
+        shutil.rmtree(staged)
+    os.mkdir(staged)
+    os.chmod(staged, 0o777)
+    return staged
+
+
+def _prepare(plan: MountPlan) -> tuple[Mount, ...]:
+    if plan.termination_log:
+        container_files.make_termination_log(plan.termination_log)
+    if plan.hosts_path:
+        container_files.write_hosts(plan.hosts_path, plan.hosts)
+    sources = {sub_path.index: subpaths.resolve(sub_path) for sub_path in plan.sub_paths}
+    return tuple(
+        msgspec.structs.replace(mount, source=sources.get(index, mount.source))
+        for index, mount in enumerate(plan.mounts)
+    )

@@ -1,0 +1,27 @@
+"""ConfigMaps and Secrets that were given as manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vkprovider.model.refs import ObjectRef
+
+DATA_KINDS = ("ConfigMap", "Secret")
+
+
+class ManifestObjects:
+    """An ``ObjectStore`` over raw objects as ``manifests.load`` leaves them. They never change while a run lasts."""
+
+    def __init__(self, objects: Iterable[Mapping[str, Any]]) -> None:
+        self._objects = {object_ref(raw): raw for raw in objects if raw["kind"] in DATA_KINDS}
+
+    async def get(self, ref: ObjectRef) -> Mapping[str, Any] | None:
+        """The raw object, or None: what is not in the manifests does not exist."""
+        return self._objects.get(ref)
+
+
+def object_ref(raw: Mapping[str, Any]) -> ObjectRef:
+    """The reference by which an object is found."""
+    metadata = raw.get("metadata") or {}
+    return ObjectRef(raw["kind"], metadata.get("namespace") or "default", metadata.get("name") or "")

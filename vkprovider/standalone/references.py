@@ -1,0 +1,77 @@
+"""ConfigMaps and Secrets that pods need and that the manifests do not hold.
+
+A cluster would wait for them to appear. In a run nothing can appear, so the pod would wait for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from typing import NamedTuple
+
+from vkprovider.model.container import Container
+from vkprovider.model.findings import Finding, not_found
+from vkprovider.model.pod import PodSpec
+from vkprovider.model.refs import ObjectRef
+
+Keys = Mapping[ObjectRef, Set[str]]  # every ConfigMap and Secret there is, with its keys
+
+
+class _Need(NamedTuple):
+    """A reference of a pod. ``keys`` are those it names, each with the path of the field that does."""
+
+    kind: str
+    name: str
+    path: str
+    optional: bool
+    keys: tuple[tuple[str, str], ...] = ()
+
+
+def missing(spec: PodSpec, namespace: str, path: str, known: Keys) -> Iterator[Finding]:
+    """A finding for each object, or key of one, that is referred to, not optional, and not there."""
+    for need in _needs(spec, path):
+        if need.optional or not need.name:
+            continue
+        keys = known.get(ObjectRef(need.kind, namespace, need.name))
+        if keys is None:
+            where = f'no {need.kind} of that name in namespace "{namespace}" is among the manifests'
+            yield not_found(need.path, need.name, where)
+            continue
+        for key, at in need.keys:
+            if key and key not in keys:
+                yield not_found(at, key, f'no key of the {need.kind} "{need.name}"')
+
+
+def _needs(spec: PodSpec, path: str) -> Iterator[_Need]:
+    for place, volume in enumerate(spec.volumes):
+        at = f"{path}.volumes[{place}]"
+        if volume.config_map is not None:
+            source = volume.config_map
+            keys = tuple((item.key, f"{at}.configMap.items[{n}].key") for n, item in enumerate(source.items))
+            yield _Need("ConfigMap", source.name, f"{at}.configMap.name", source.optional, keys)
+        if volume.secret is not None:
+            secret = volume.secret
+            keys = tuple((item.key, f"{at}.secret.items[{n}].key") for n, item in enumerate(secret.items))
+            yield _Need("Secret", secret.secret_name, f"{at}.secret.secretName", secret.optional, keys)
+    for group, containers in (("containers", spec.containers), ("initContainers", spec.init_containers)):
+        for place, container in enumerate(containers):
+            yield from _environment(container, f"{path}.{group}[{place}]")
+
+
+def _environment(container: Container, path: str) -> Iterator[_Need]:
+    for place, source in enumerate(container.env_from):
+        for field, kind, ref in (
+            ("configMapRef", "ConfigMap", source.config_map_ref),
+            ("secretRef", "Secret", source.secret_ref),
+        ):
+            if ref is not None:
+                yield _Need(kind, ref.name, f"{path}.envFrom[{place}].{field}.name", ref.optional)
+    for place, variable in enumerate(container.env):
+        if variable.value_from is None:
+            continue
+        for field, kind, selector in (
+            ("configMapKeyRef", "ConfigMap", variable.value_from.config_map_key_ref),
+            ("secretKeyRef", "Secret", variable.value_from.secret_key_ref),
+        ):
+            if selector is not None:
+                at = f"{path}.env[{place}].valueFrom.{field}"
+                yield _Need(kind, selector.name, f"{at}.name", selector.optional, ((selector.key, f"{at}.key"),))

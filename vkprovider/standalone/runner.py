@@ -1,0 +1,226 @@
+"""One run of manifests: the pods and Jobs of a user, from their first look to their last status.
+
+The runner is the standalone stand-in for the API server with its Job controller: it makes pods, takes their status,
+deletes them, and knows when all is over. What runs in the pods is the business of the node, which is the same here
+as in a cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from vkprovider.core.exits import timestamp
+from vkprovider.core.record import PodRecord
+from vkprovider.model.job import Job, decode_job
+from vkprovider.model.pod import Pod, decode_pod
+from vkprovider.model.refs import PodUID
+from vkprovider.ports import Clock
+from vkprovider.standalone.display import Display
+from vkprovider.standalone.exit_code import exit_code
+from vkprovider.standalone.job_controller import control
+from vkprovider.standalone.job_view import JobDecision, JobRecord, JobView
+from vkprovider.standalone.pod_facts import PodFact, read_pod
+from vkprovider.standalone.run_store import RunDirectory
+
+OVER = ("Succeeded", "Failed")
+
+
+class Node(Protocol):
+    """The part of the node that a runner needs: ``node.dispatcher.Dispatcher`` has it."""
+
+    def sync(self, pod: Pod, record: PodRecord | None = None) -> None: ...
+
+
+class RunPod(msgspec.Struct, kw_only=True):
+    """A pod as the run knows it. ``present`` until the node has said that nothing of it is left."""
+
+    raw: dict[str, Any]
+    status: dict[str, Any] = {}
+    present: bool = True
+
+    @property
+    def over(self) -> bool:
+        return self.status.get("phase") in OVER
+
+    @property
+    def deleting(self) -> bool:
+        return "deletionTimestamp" in self.raw["metadata"]
+
+    def full(self) -> dict[str, Any]:
+        """The object with its last status."""
+        return self.raw | {"status": self.status}
+
+
+class RunJob(msgspec.Struct, kw_only=True):
+    job: Job
+    raw: dict[str, Any]
+    record: JobRecord = JobRecord()
+    decision: JobDecision | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.decision is not None and (self.decision.finished or bool(self.decision.blocked))
+
+    def full(self) -> dict[str, Any]:
+        return self.raw | {"status": self.decision.status if self.decision else {}}
+
+
+class Runner:
+    """Implements ``StatusSink``; the node's workers report to it."""
+
+    def __init__(self, directory: RunDirectory, clock: Clock, display: Display) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._display = display
+        self._jobs: list[RunJob] = []
+        self._pods: dict[PodUID, RunPod] = {}
+        self._changed = asyncio.Event()
+        self._stopping = False
+        self._node: Node | None = None
+
+    # --- StatusSink -------------------------------------------------------------------------------------------
+
+    def publish(self, pod: Pod, status: dict[str, Any]) -> None:
+        self._pods[pod.uid].status = status
+        self._changed.set()
+
+    def gone(self, pod: Pod) -> None:
+        self._pods[pod.uid].present = False
+        self._changed.set()
+
+    # --- the run ----------------------------------------------------------------------------------------------
+
+    def begin(self, node: Node, jobs: Iterable[dict[str, Any]], pods: Iterable[dict[str, Any]]) -> None:
+        """Take the manifests on. Their uids are the run's own and do not change when the run is resumed."""
+        self._node = node
+        records = self._directory.load("jobs.json", dict[str, JobRecord]) or {}
+        for raw in jobs:
+            job = decode_job(raw)
+            self._jobs.append(RunJob(job=job, raw=raw, record=records.get(job.uid, JobRecord())))
+        for raw in pods:
+            if PodUID(raw["metadata"]["uid"]) not in self._pods:
+                self._start(raw)
+
+    def resume(self, node: Node, raw: dict[str, Any], record: PodRecord) -> None:
+        """Take on a pod that an interrupted run left behind, where it stands. To be called before ``begin``."""
+        pod = decode_pod(raw)
+        self._pods[pod.uid] = RunPod(raw=raw, status=record.final or {})
+        node.sync(pod, record)
+
+    async def until_over(self) -> None:
+        """Until every Job is finished or cannot go on, and every pod has ended. Pods with policy Always end never."""
+        while not self._look():
+            await self._wait()
+
+    def stop(self, *, at_once: bool) -> None:
+        """End everything: in order, or by KILL."""
+        self._stopping = True
+        for pod in self._pods.values():
+            if pod.present and (at_once or not pod.over):
+                spec = pod.raw["spec"]
+                self._delete(pod, 0 if at_once else spec.get("terminationGracePeriodSeconds", 30))
+        self._changed.set()
+
+    async def clear(self) -> None:
+        """Have the node remove whatever is left of the run's pods."""
+        for pod in self._pods.values():
+            if pod.present and not pod.deleting:
+                self._delete(pod, pod.raw["spec"].get("terminationGracePeriodSeconds", 30))
+        while any(pod.present for pod in self._pods.values()):
+            await self._changed.wait()
+            self._changed.clear()
+
+    def jobs(self) -> list[dict[str, Any]]:
+        return [job.full() for job in self._jobs]
+
+    def pods(self) -> list[dict[str, Any]]:
+        return [pod.full() for pod in self._pods.values()]
+
+    def blocked(self) -> list[str]:
+        """Why Jobs could not go on, a sentence each."""
+        return [job.decision.blocked for job in self._jobs if job.decision is not None and job.decision.blocked]
+
+    def exit_code(self) -> int:
+        return exit_code(self.jobs(), self.pods())
+
+    # --- one look ---------------------------------------------------------------------------------------------
+
+    def _look(self) -> bool:
+        """Let every Job decide; True when all is over."""
+        self._changed.clear()
+        for job in self._jobs:
+            self._control(job)
+        pods_over = all(pod.over or not pod.present for pod in self._pods.values())
+        return pods_over and all(job.over for job in self._jobs)
+
+    def _control(self, job: RunJob) -> None:
+        now = self._clock.now()
+        view = JobView(
+            job=job.job, now=now, pods=self._facts(job.job), record=job.record, cancelled=self._stopping
+        )
+        job.decision = decision = control(view)
+        if decision.record != job.record:
+            job.record = decision.record
+            self._directory.save("jobs.json", {j.job.uid: j.record for j in self._jobs})
+        for raw in decision.create:
+            if PodUID(raw["metadata"]["uid"]) not in self._pods:
+                self._start(raw)
+        for deletion in decision.delete:
+            pod = self._pods[PodUID(deletion.uid)]
+            if not pod.deleting:
+                self._delete(pod, deletion.grace_seconds)
+        if decision.gone:
+            for fact in view.pods:
+                self._delete_ended(self._pods[fact.pod.uid])
+        self._display.job(job.full(), decision.events, now)
+
+    def _facts(self, job: Job) -> tuple[PodFact, ...]:
+        owned = (pod for pod in self._pods.values() if _owner(pod.raw) == job.uid)
+        return tuple(read_pod(pod.full()) for pod in owned)
+
+    def _start(self, raw: dict[str, Any]) -> None:
+        assert self._node is not None
+        pod = decode_pod(raw)
+        self._pods[pod.uid] = RunPod(raw=raw)
+        self._node.sync(pod)
+
+    def _delete_ended(self, pod: RunPod) -> None:
+        if pod.present and not pod.deleting:
+            self._delete(pod, 0)
+
+    def _delete(self, pod: RunPod, grace_seconds: int) -> None:
+        assert self._node is not None
+        raw = copy.copy(pod.raw)
+        at = timestamp(self._clock.now() + timedelta(seconds=grace_seconds))
+        raw["metadata"] = raw["metadata"] | {
+            "deletionTimestamp": at,
+            "deletionGracePeriodSeconds": grace_seconds,
+        }
+        pod.raw = raw
+        self._node.sync(decode_pod(raw))
+
+    async def _wait(self) -> None:
+        timeout = None
+        wake_at = self._wake_at()
+        if wake_at is not None:
+            timeout = max(0.0, (wake_at - self._clock.now()).total_seconds())
+        try:
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _wake_at(self) -> datetime | None:
+        times = (job.decision.wake_at for job in self._jobs if job.decision is not None)
+        return min((at for at in times if at is not None), default=None)
+
+
+def _owner(raw: dict[str, Any]) -> str | None:
+    references = raw["metadata"].get("ownerReferences") or ()
+    return next((ref["uid"] for ref in references if ref.get("controller")), None)

@@ -1,0 +1,1 @@
+"""Wire formats without any IO: bytes in, frames out."""
