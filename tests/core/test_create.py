@@ -170,8 +170,8 @@ def test_command_and_args(command: list[str], args: list[str], process: tuple[An
 def test_environment_mounts_and_terminal() -> None:
     mount = Mount(source="/a", target="/b")
     gathered = Gathered(env=(("A", "1=2"), ("B", "")), mounts=(mount,))
-    plan = app(gathered, workingDir="/work", stdin=True, stdinOnce=True, tty=True)
-    assert (plan.env, plan.mounts, plan.working_dir) == (("A=1=2", "B="), (mount,), "/work")
+    plan = app(gathered, workingDir="/srv", stdin=True, stdinOnce=True, tty=True)
+    assert (plan.env, plan.mounts, plan.working_dir) == (("A=1=2", "B="), (mount,), "/srv")
     assert (plan.stdin, plan.stdin_once, plan.tty) == (True, True, True)
 
 

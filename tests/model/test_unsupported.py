@@ -35,7 +35,7 @@ def test_placement_is_harmless_whatever_its_value() -> None:
 @pytest.mark.parametrize(
     ("kind", "count"),
     [
-        (PodSpec, 42),
+        (PodSpec, 41),
         (Container, 25),
         (Volume, 31),
         (Probe, 10),

@@ -186,10 +186,10 @@ def test_an_ordinary_user_has_the_engine_give_volumes_to_a_group(tmp_path: Path)
 
 def test_an_ordinary_user_is_told_what_is_closed_to_it(tmp_path: Path) -> None:
     disk = Disk(tmp_path)
-    plan = disk.plan(HostPathCheck(name="v", path="/proc/1/root/x", type="Directory"))
+    plan = disk.plan(HostPathCheck(name="v", path="/proc/1/fd/x", type="Directory"))
 
     async def work() -> Any:
         return await disk.writer.write(plan)
 
     (message,) = as_nobody(tmp_path, work)
-    assert message == 'MountVolume.SetUp failed for volume "v" : /proc/1/root/x: Permission denied'
+    assert message == 'MountVolume.SetUp failed for volume "v" : /proc/1/fd/x: Permission denied'

@@ -101,7 +101,7 @@ def test_ascii_bars() -> None:
         """
                  0s       10s       20s      30s       40s  exit
         sidecar  ...==========~~~~~~~~~~~~~~~~~~~~~~~~~~~X  137 -> 0
-        app         ==========                              0
+        app         -=========                              0
         . pull   - start   = running   ~ TERM   X KILL
         """
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from urllib.parse import quote
 
 from docker import auth
 from docker.errors import DockerException
@@ -32,7 +33,7 @@ class Images:
     async def find(self, name: str) -> ImageInfo | None:
         """The image by name or ID, or None."""
         try:
-            found = await self._unary.call("GET", f"/images/{name}/json")
+            found = await self._unary.call("GET", f"/images/{quote(name, safe='/:@')}/json")
         except EngineNotFound:
             return None
         return image_info(found, parse_repository_tag(name)[0])
@@ -51,7 +52,8 @@ class Images:
             return await pull.join(progress)
         finally:
             if pull.is_over or pull.is_deserted:
-                self._pulls = {other: under_way for other, under_way in self._pulls.items() if under_way is not pull}
+                if self._pulls.get(key) is pull:
+                    del self._pulls[key]
                 await pull.end()
 
     async def _pull(self, name: str, auths: Sequence[RegistryAuth], progress: Progress) -> ImageInfo:

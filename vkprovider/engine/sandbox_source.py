@@ -41,9 +41,9 @@ class SandboxSource:
             return self._override
         version = await self._unary.call("GET", "/version")
         arch = _GOARCH.get(version["Arch"], version["Arch"])
-        name = sandbox_image.name(arch)
+        name = await asyncio.to_thread(sandbox_image.name, arch)
         if await self._images.find(name) is None:
-            await self._load(sandbox_image.tar(arch))
+            await self._load(await asyncio.to_thread(sandbox_image.tar, arch))
         return name
 
     async def _load(self, tar: bytes) -> None:

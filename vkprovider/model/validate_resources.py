@@ -19,7 +19,9 @@ _INT64 = 2**63 - 1
 
 def resources(asked: ResourceRequirements, path: str) -> Iterator[Finding]:
     yield from _list(asked.limits, f"{path}.limits")
-    yield from _list(asked.requests, f"{path}.requests")
+    # What was taken over from the limits is not complained about twice.
+    own = {name: request for name, request in asked.requests.items() if asked.limits.get(name) != request}
+    yield from _list(own, f"{path}.requests")
     for name, request in asked.requests.items():
         limit = asked.limits.get(name)
         if limit is not None and _exceeds(request, limit):

@@ -116,6 +116,7 @@ class Display:
         """The run is over: show how it went. ``jobs`` are the Jobs in their last state."""
         for job in jobs:
             self.job(job)
+        self._fold(lambda chronicle: chronicle, self._clock.now())  # events that no look has followed
         self._guarded(lambda: self._say(self._face.summary(self.chronicle, self._clock.now())))
 
     def svg(self) -> str:

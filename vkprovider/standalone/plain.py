@@ -46,6 +46,10 @@ class PlainLines:
 
     def changed(self, before: Chronicle, after: Chronicle, events: Sequence[Recorded], at: datetime) -> Iterator[str]:
         """A line for each event and for whatever is different: first what ended, as all else follows from that."""
+        for job in after.jobs:
+            old_job = before.job(job.namespace, job.name)
+            if old_job is None or _job_words(old_job) != _job_words(job):
+                yield _line(at, f"job/{job.name}", *_job_words(job))
         changed = [(before.pod(pod.uid), pod) for pod in after.pods if before.pod(pod.uid) is not pod]
         for old, pod in changed:
             if old is None:
@@ -57,10 +61,6 @@ class PlainLines:
             yield from _state_lines(old, pod, at, ended=False)
             if old is not None:
                 yield from _phase_line(old, pod, at)
-        for job in after.jobs:
-            old_job = before.job(job.namespace, job.name)
-            if old_job is None or _job_words(old_job) != _job_words(job):
-                yield _line(at, f"job/{job.name}", *_job_words(job))
 
     @staticmethod
     def _event(pod: Pod, event: PodEvent, at: datetime) -> str:

@@ -12,18 +12,22 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     """What a run was started with. ``digest`` tells whether another run is given the same."""
 
     digest: str
-    objects: list[dict[str, Any]]
-    kept: bool = False  # ended by itself, its dead containers left for inspection
+    began_at: datetime
+    objects: list[dict[str, Any]] = []
+    ended: bool = False  # all was said and done, what is left is only to be removed
 
 
 class RunDirectory:
@@ -54,8 +58,9 @@ class RunDirectory:
         except (FileNotFoundError, msgspec.DecodeError):
             return None
 
-    def mark_kept(self) -> None:
-        self.content = msgspec.structs.replace(self.content, kept=True)
+    def mark_ended(self) -> None:
+        """From now on the run is not resumed: what is left of it is for ``down`` to remove."""
+        self.content = msgspec.structs.replace(self.content, ended=True)
         self.save("run.json", self.content)
 
     def remove(self) -> None:
@@ -73,14 +78,14 @@ class RunStore:
     def __init__(self, state_dir: Path) -> None:
         self._runs = state_dir / "runs"
 
-    def begin(self, objects: list[dict[str, Any]]) -> RunDirectory:
+    def begin(self, objects: list[dict[str, Any]], now: datetime) -> RunDirectory:
         """A directory for these manifests: that of an interrupted run of the same ones, else a new one."""
         digest = hashlib.sha256(msgspec.json.encode(objects, order="deterministic")).hexdigest()
         for run in self.interrupted():
-            if run.content.digest == digest and not run.content.kept:
+            if run.content.digest == digest and not run.content.ended:
                 return run
             run.release()
-        return self._create(RunFile(digest=digest, objects=objects))
+        return self._create(RunFile(digest=digest, began_at=now, objects=objects))
 
     def interrupted(self) -> Iterator[RunDirectory]:
         """Every run without a living process, locked by us now. The caller releases or removes each."""
@@ -110,10 +115,8 @@ class RunStore:
         except OSError:
             os.close(lock)
             return None
-        run = RunDirectory(path, lock, RunFile(digest="", objects=[]))
-        content = run.load("run.json", RunFile)
-        if content is not None:
-            run.content = content
+        run = RunDirectory(path, lock, RunFile(digest="", began_at=NEVER, ended=True))
+        run.content = run.load("run.json", RunFile) or run.content
         return run
 
 

@@ -75,14 +75,16 @@ class Runner:
     """Implements ``StatusSink``; the node's workers report to it."""
 
     def __init__(self, directory: RunDirectory, clock: Clock, display: Display) -> None:
-        self._directory = directory
+        self.directory = directory
         self._clock = clock
         self._display = display
         self._jobs: list[RunJob] = []
         self._pods: dict[PodUID, RunPod] = {}
         self._changed = asyncio.Event()
-        self._stopping = False
         self._node: Node | None = None
+        self.interrupted: int | None = None  # the signal
+        self.final: list[dict[str, Any]] = []
+        self._stopping = False
 
     # --- StatusSink -------------------------------------------------------------------------------------------
 
@@ -96,19 +98,20 @@ class Runner:
 
     # --- the run ----------------------------------------------------------------------------------------------
 
-    def begin(self, node: Node, jobs: Iterable[dict[str, Any]], pods: Iterable[dict[str, Any]]) -> None:
-        """Take the manifests on. Their uids are the run's own and do not change when the run is resumed."""
+    def begin(self, node: Node, objects: Iterable[dict[str, Any]]) -> None:
+        """Take the Jobs and Pods on. Their uids are the run's own and do not change when the run is resumed."""
         self._node = node
-        records = self._directory.load("jobs.json", dict[str, JobRecord]) or {}
-        for raw in jobs:
-            job = decode_job(raw)
-            self._jobs.append(RunJob(job=job, raw=raw, record=records.get(job.uid, JobRecord())))
-        for raw in pods:
-            if PodUID(raw["metadata"]["uid"]) not in self._pods:
+        records = self.directory.load("jobs.json", dict[str, JobRecord]) or {}
+        for raw in objects:
+            if raw["kind"] == "Job":
+                job = decode_job(raw)
+                self._jobs.append(RunJob(job=job, raw=raw, record=records.get(job.uid, JobRecord())))
+            elif PodUID(raw["metadata"]["uid"]) not in self._pods:
                 self._start(raw)
 
     def resume(self, node: Node, raw: dict[str, Any], record: PodRecord) -> None:
         """Take on a pod that an interrupted run left behind, where it stands. To be called before ``begin``."""
+        self._node = node
         pod = decode_pod(raw)
         self._pods[pod.uid] = RunPod(raw=raw, status=record.final or {})
         node.sync(pod, record)
@@ -117,6 +120,16 @@ class Runner:
         """Until every Job is finished or cannot go on, and every pod has ended. Pods with policy Always end never."""
         while not self._look():
             await self._wait()
+
+    def conclude(self) -> None:
+        """All is over: keep the final objects, and write down that nothing is to be resumed any more."""
+        self.final = self.jobs() + self.pods()
+        self.directory.mark_ended()
+
+    def interrupt(self, signal: int) -> None:
+        """The user wants it to end: in order."""
+        self.interrupted = signal
+        self.stop(at_once=False)
 
     def stop(self, *, at_once: bool) -> None:
         """End everything: in order, or by KILL."""
@@ -161,13 +174,11 @@ class Runner:
 
     def _control(self, job: RunJob) -> None:
         now = self._clock.now()
-        view = JobView(
-            job=job.job, now=now, pods=self._facts(job.job), record=job.record, cancelled=self._stopping
-        )
+        view = JobView(job=job.job, now=now, pods=self._facts(job.job), record=job.record, cancelled=self._stopping)
         job.decision = decision = control(view)
         if decision.record != job.record:
             job.record = decision.record
-            self._directory.save("jobs.json", {j.job.uid: j.record for j in self._jobs})
+            self.directory.save("jobs.json", {j.job.uid: j.record for j in self._jobs})
         for raw in decision.create:
             if PodUID(raw["metadata"]["uid"]) not in self._pods:
                 self._start(raw)
@@ -178,7 +189,9 @@ class Runner:
         if decision.gone:
             for fact in view.pods:
                 self._delete_ended(self._pods[fact.pod.uid])
-        self._display.job(job.full(), decision.events, now)
+        self._display.job(job.full())
+        for event in decision.events:
+            self._display.note(f"job/{job.job.metadata.name}: {event.message}")
 
     def _facts(self, job: Job) -> tuple[PodFact, ...]:
         owned = (pod for pod in self._pods.values() if _owner(pod.raw) == job.uid)

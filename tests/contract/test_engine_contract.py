@@ -1,0 +1,567 @@
+"""What every container engine behind the port does: the fake one that all other tests rest on, and the real one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import UTC, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.contract.benches import PATIENCE, Bench, eventually, failure
+from tests.fakes.programs import Command, Program, Reaction, ends, on_term
+from vkprovider.errors import EngineConflict, EngineError, EngineNotFound, EngineUnavailable, ImagePullError
+from vkprovider.model.create import Limits, Mount
+from vkprovider.model.observed import Run
+from vkprovider.model.refs import ContainerID, PodUID
+
+NOBODY = ContainerID("f" * 64)
+TRAP = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done"
+TRAPPED = Program(reactions={"TERM": Reaction(code=3)}, output=(("stdout", "ready"),))
+
+
+async def said(bench: Bench, container_id: ContainerID, count: int = 1) -> list[bytes]:
+    """What a container has said, once it has said so much."""
+
+    async def look() -> list[bytes]:
+        lines = [line.data async for line in bench.engine.logs(container_id)]
+        return lines if len(lines) >= count else []
+
+    return await eventually(look)
+
+
+# --- the engine and its pods ------------------------------------------------------------------------------------
+
+
+async def test_info_tells_the_runtime_facts(bench: Bench):
+    info = await bench.engine.info()
+    assert info.os == "linux"
+    assert info.version
+    assert tuple(int(part) for part in info.api_version.split(".")) >= (1, 41)
+    assert info.architecture
+    assert info.kernel
+    assert info.operating_system
+    assert info.cpus > 0
+    assert info.memory > 1 << 20
+
+
+async def test_pods_are_those_with_containers_dead_or_alive(bench: Bench):
+    assert await bench.engine.pods() == frozenset()
+    created = await bench.create("never-started")
+    assert await bench.engine.pods() == {bench.uid}
+    await bench.engine.remove(created)
+    assert await bench.engine.pods() == frozenset()
+
+
+async def test_another_nodes_pods_are_not_seen(bench: Bench):
+    other = bench.another_node()
+    await bench.run()
+    assert await other.engine.pods() == frozenset()
+    assert (await other.engine.observe(bench.uid)).containers == ()
+    await other.engine.close()
+
+
+async def test_a_closed_engine_is_unavailable(bench: Bench):
+    other = bench.another_node()
+    await other.engine.close()
+    with pytest.raises(EngineUnavailable):
+        await other.engine.pods()
+
+
+# --- create -----------------------------------------------------------------------------------------------------
+
+
+async def test_create_gives_a_container_that_shows_what_its_labels_say(bench: Bench):
+    labels = {"sandbox_id": NOBODY, "backoff_seconds": 40, "hash": "abc", "image": "as/written"}
+    container_id = await bench.create("app", attempt=2, labels=labels)
+    state = await bench.see(container_id)
+    assert state is not None
+    assert (state.run, state.name, state.attempt) == (Run.CREATED, "app", 2)
+    assert (state.sandbox_id, state.backoff_seconds, state.spec_hash) == (NOBODY, 40, "abc")
+    assert state.image == "as/written"
+    found = await bench.engine.image(bench.image)
+    assert found is not None
+    assert state.image_id == found.id
+    assert state.created_at.tzinfo is UTC
+    assert (state.started_at, state.finished_at, state.exit_code, state.start_error) == (None, None, 0, "")
+    assert not state.alive
+
+
+async def test_create_again_gives_the_same_container(bench: Bench):
+    first = await bench.create()
+    assert await bench.create() == first
+    await bench.engine.start(first)
+    assert await bench.create() == first
+    assert len((await bench.engine.observe(bench.uid)).containers) == 1
+
+
+async def test_what_has_run_is_adopted_but_never_run_twice(bench: Bench):
+    container_id = await bench.run("app", "exit 4", ends(4))
+    before = await bench.ended(container_id)
+    assert await bench.create("app", "exit 4", ends(4)) == container_id
+    await bench.engine.start(container_id)
+    assert await bench.see(container_id) == before
+
+
+async def test_create_does_not_take_over_what_is_anothers(bench: Bench):
+    await bench.create("theirs", labels={"pod_uid": "another-pod"}, name=f"vkprovider-contract-{bench.uid}")
+    with pytest.raises(EngineConflict, match="already in use"):
+        await bench.create("ours", name=f"vkprovider-contract-{bench.uid}")
+
+
+async def test_create_without_the_image(bench: Bench):
+    with pytest.raises(EngineNotFound, match="No such image"):
+        await bench.create(image="no-such/image:1")
+
+
+async def test_create_takes_an_image_by_its_id(bench: Bench):
+    found = await bench.engine.image(bench.image)
+    assert found is not None
+    state = await bench.see(await bench.create(image=found.id))
+    assert state is not None
+    assert state.image_id == found.id
+
+
+# --- start ------------------------------------------------------------------------------------------------------
+
+
+async def test_start_runs_it_once(bench: Bench):
+    container_id = await bench.run()
+    before = await bench.see(container_id)
+    assert before is not None
+    assert before.run is Run.RUNNING
+    assert before.alive
+    assert before.started_at is not None
+    assert before.started_at.tzinfo is UTC
+    assert before.finished_at is None
+    await bench.engine.start(container_id)
+    assert await bench.see(container_id) == before
+
+
+async def test_start_of_nothing(bench: Bench):
+    with pytest.raises(EngineNotFound):
+        await bench.engine.start(NOBODY)
+
+
+async def test_a_command_that_does_not_exist_shows_as_exited_128(bench: Bench):
+    missing = Program(start_error='exec: "/no/such/command": stat /no/such/command: no such file or directory')
+    container_id = await bench.create("app", program=missing, entrypoint=("/no/such/command",))
+    with pytest.raises(EngineError, match="/no/such/command") as raised:
+        await bench.engine.start(container_id)
+    assert not isinstance(raised.value, EngineNotFound | EngineConflict | EngineUnavailable)
+    state = await bench.see(container_id)
+    assert state is not None
+    assert (state.run, state.exit_code, state.started_at) == (Run.EXITED, 128, None)
+    assert "/no/such/command" in state.start_error
+    assert not state.alive
+
+
+# --- sandboxes --------------------------------------------------------------------------------------------------
+
+
+async def test_a_sandbox_is_ready_while_it_runs_and_has_an_address(bench: Bench):
+    sandbox_id = await bench.create("POD")
+
+    async def newest():
+        return (await bench.engine.observe(bench.uid)).sandboxes[0]
+
+    created = await newest()
+    assert (created.id, created.attempt, created.ready, created.ips) == (sandbox_id, 0, False, ())
+    await bench.engine.start(sandbox_id)
+    running = await newest()
+    assert running.ready
+    assert len(running.ips) == 1
+    assert await bench.engine.signal(sandbox_id, "KILL")
+
+    async def is_down():
+        return not (await newest()).ready
+
+    await eventually(is_down)
+
+
+async def test_a_sandbox_on_the_hosts_network_is_ready_without_an_address(bench: Bench):
+    await bench.run_sandbox(network="host")
+    (sandbox,) = (await bench.engine.observe(bench.uid)).sandboxes
+    assert (sandbox.ready, sandbox.ips) == (True, ())
+
+
+async def test_joining_a_sandbox_that_is_gone(bench: Bench):
+    sandbox_id = await bench.run_sandbox()
+    container_id = await bench.create(network=f"container:{sandbox_id}")
+    await bench.engine.remove(sandbox_id)
+    with pytest.raises(EngineNotFound):
+        await bench.engine.start(container_id)
+    state = await bench.see(container_id)
+    assert state is not None
+    assert (state.run, state.exit_code) == (Run.EXITED, 128)
+    assert sandbox_id in state.start_error
+
+
+async def test_joining_a_sandbox_that_is_dead(bench: Bench):
+    sandbox_id = await bench.run_sandbox()
+    await bench.engine.signal(sandbox_id, "KILL")
+
+    async def is_down():
+        return not (await bench.engine.observe(bench.uid)).sandboxes[0].ready
+
+    await eventually(is_down)
+    container_id = await bench.create(network=f"container:{sandbox_id}")
+    with pytest.raises(EngineConflict, match="non running container"):
+        await bench.engine.start(container_id)
+    state = await bench.see(container_id)
+    assert state is not None
+    assert (state.run, state.exit_code) == (Run.EXITED, 128)
+
+
+async def test_a_container_outlives_its_sandbox(bench: Bench):
+    sandbox_id = await bench.run_sandbox()
+    container_id = await bench.run(network=f"container:{sandbox_id}")
+    await bench.engine.remove(sandbox_id)
+    observed = await bench.engine.observe(bench.uid)
+    assert observed.sandboxes == ()
+    state = observed.by_id(container_id)
+    assert state is not None
+    assert state.run is Run.RUNNING
+
+
+async def test_instances_are_shown_newest_first(bench: Bench):
+    made = [await bench.create("app", attempt=attempt) for attempt in (0, 1, 2)]
+    sandboxes = [await bench.create("POD", attempt=attempt) for attempt in (0, 1)]
+    other = await bench.create("other")
+    observed = await bench.engine.observe(bench.uid)
+    assert [c.id for c in observed.instances("app")] == made[::-1]
+    assert [s.id for s in observed.sandboxes] == sandboxes[::-1]
+    newest = observed.newest("other")
+    assert newest is not None
+    assert newest.id == other
+
+
+# --- ends -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [0, 3, 255])
+async def test_an_end_by_itself(bench: Bench, code: int):
+    state = await bench.ended(await bench.run("app", f"exit {code}", ends(code)))
+    assert (state.exit_code, state.oom_killed, state.start_error) == (code, False, "")
+    assert state.started_at is not None
+    assert state.finished_at is not None
+    assert state.created_at <= state.started_at <= state.finished_at
+    assert state.finished_at.tzinfo is UTC
+
+
+async def test_an_end_by_kill(bench: Bench):
+    container_id = await bench.run()
+    assert await bench.engine.signal(container_id, "KILL")
+    state = await bench.ended(container_id)
+    assert (state.exit_code, state.oom_killed) == (137, False)
+
+
+async def test_an_end_by_the_kernel_for_lack_of_memory(bench: Bench):
+    limits = Limits(memory=16 << 20)
+    container_id = await bench.run("app", "tail /dev/zero", Program(runs=0, code=137, oom=True), limits=limits)
+    state = await bench.ended(container_id)
+    assert (state.exit_code, state.oom_killed) == (137, True)
+
+
+async def test_an_end_by_term(bench: Bench):
+    container_id = await bench.run("app", TRAP, TRAPPED)
+    await said(bench, container_id)
+    assert await bench.engine.signal(container_id, "TERM")
+    assert (await bench.ended(container_id)).exit_code == 3
+
+
+async def test_term_means_nothing_to_a_first_process_without_a_handler(bench: Bench):
+    container_id = await bench.run()
+    assert await bench.engine.signal(container_id, "SIGTERM")
+    assert await bench.engine.signal(container_id, "TERM")
+    state = await bench.see(container_id)
+    assert state is not None
+    assert state.run is Run.RUNNING
+
+
+async def test_the_empty_signal_is_the_one_the_image_wants(bench: Bench):
+    script = "trap 'exit 7' USR1; echo ready; while :; do sleep 0.05; done"
+    program = Program(reactions={"USR1": Reaction(code=7)}, output=(("stdout", "ready"),))
+    container_id = await bench.run("app", script, program, image=bench.usr1_image)
+    await said(bench, container_id)
+    state = await bench.see(container_id)
+    assert state is not None
+    assert state.stop_signal.removeprefix("SIG") == "USR1"
+    assert await bench.engine.signal(container_id, "")
+    assert (await bench.ended(container_id)).exit_code == 7
+
+
+async def test_the_empty_signal_is_term_where_the_image_wants_none(bench: Bench):
+    container_id = await bench.run("app", TRAP, TRAPPED)
+    await said(bench, container_id)
+    assert await bench.engine.signal(container_id, "")
+    assert (await bench.ended(container_id)).exit_code == 3
+
+
+@pytest.mark.parametrize("signal", ["", "TERM", "KILL"])
+async def test_a_signal_to_nobody(bench: Bench, signal: str):
+    dead = await bench.run("app", "exit 0", ends(0))
+    await bench.ended(dead)
+    created = await bench.create("created")
+    for container_id in (dead, created, NOBODY):
+        assert await bench.engine.signal(container_id, signal) is False
+
+
+async def test_remove_is_for_anything_and_done_once(bench: Bench):
+    running = await bench.run("running")
+    dead = await bench.run("dead", "exit 0", ends(0))
+    await bench.ended(dead)
+    created = await bench.create("created")
+    for container_id in (running, dead, created):
+        await bench.engine.remove(container_id)
+    assert (await bench.engine.observe(bench.uid)).containers == ()
+    for container_id in (running, dead, created, NOBODY):
+        await bench.engine.remove(container_id)
+
+
+async def test_a_name_is_free_again_after_remove(bench: Bench):
+    first = await bench.run()
+    await bench.engine.remove(first)
+    assert await bench.create() != first
+
+
+# --- images -----------------------------------------------------------------------------------------------------
+
+
+async def test_an_image_by_name_and_by_id(bench: Bench):
+    assert await bench.engine.image("no-such/image:1") is None
+    by_name = await bench.engine.image(bench.usr1_image)
+    assert by_name is not None
+    assert by_name.stop_signal.removeprefix("SIG") == "USR1"
+    by_id = await bench.engine.image(by_name.id)
+    assert by_id is not None
+    assert by_id.id == by_name.id
+
+
+async def test_a_pull_that_fails(bench: Bench):
+    with pytest.raises(ImagePullError, match="connection refused"):
+        await bench.engine.pull(bench.unpullable, (), lambda _: None)
+    assert await bench.engine.image(bench.unpullable) is None
+
+
+async def test_the_sandbox_image_is_there_once_asked_for(bench: Bench):
+    name = await bench.engine.sandbox_image()
+    assert await bench.engine.image(name) is not None
+    assert await bench.engine.sandbox_image() == name
+    sandbox_id = await bench.run("POD", image=name, entrypoint=None)
+    (sandbox,) = (await bench.engine.observe(bench.uid)).sandboxes
+    assert sandbox.ready
+    await bench.engine.remove(sandbox_id)
+
+
+# --- exec -------------------------------------------------------------------------------------------------------
+
+
+async def test_exec_gives_the_exit_code_and_what_was_said(bench: Bench):
+    words = ("sh", "-c", "echo out; echo err >&2; exit 5")
+    program = Program(reactions={}, commands={" ".join(words): Command(code=5, output=b"out\nerr\n")})
+    container_id = await bench.run("app", program=program)
+    result = await bench.engine.exec(container_id, words, None)
+    assert result.exit_code == 5
+    assert sorted(result.output.splitlines()) == [b"err", b"out"]
+
+
+async def test_exec_keeps_ten_kilobytes_and_takes_the_rest(bench: Bench):
+    words = ("sh", "-c", "head -c 300000 /dev/zero; exit 1")
+    program = Program(reactions={}, commands={" ".join(words): Command(code=1, output=bytes(300_000))})
+    container_id = await bench.run("app", program=program)
+    result = await bench.engine.exec(container_id, words, 10)
+    assert result.exit_code == 1
+    assert result.output == bytes(10 * 1024)
+
+
+async def test_exec_ends_at_the_end_of_its_time(bench: Bench):
+    words = ("sh", "-c", "echo begun; exec sleep 1000")
+    program = Program(reactions={}, commands={" ".join(words): Command(output=b"begun\n", seconds=1000)})
+    container_id = await bench.run("app", program=program)
+    result = await bench.engine.exec(container_id, words, 0.7)
+    assert result.exit_code is None
+    assert result.output == b"begun\n"
+
+
+async def test_exec_of_a_command_that_does_not_exist_fails(bench: Bench):
+    error = b"OCI runtime exec failed: /no/such/command: no such file or directory"
+    program = Program(reactions={}, commands={"/no/such/command": Command(code=126, output=error)})
+    container_id = await bench.run("app", program=program)
+    result = await bench.engine.exec(container_id, ["/no/such/command"], 10)
+    assert result.exit_code in (126, 127)
+    assert b"/no/such/command" in result.output
+
+
+async def test_exec_needs_a_running_container(bench: Bench):
+    dead = await bench.run("app", "exit 0", ends(0))
+    await bench.ended(dead)
+    with pytest.raises(EngineConflict, match="not running"):
+        await bench.engine.exec(dead, ["true"], None)
+    with pytest.raises(EngineNotFound):
+        await bench.engine.exec(NOBODY, ["true"], None)
+
+
+# --- logs -------------------------------------------------------------------------------------------------------
+
+
+async def test_logs_tell_lines_with_their_stream_and_time(bench: Bench):
+    script = "echo one; echo two >&2; printf three; sleep 1000"
+    program = Program(reactions={}, output=(("stdout", "one"), ("stderr", "two")))
+    container_id = await bench.run("app", script, program)
+    await said(bench, container_id, 2)
+    lines = {line.data: line async for line in bench.engine.logs(container_id)}
+    assert lines[b"one\n"].stream == "stdout"
+    assert lines[b"two\n"].stream == "stderr"
+    state = await bench.see(container_id)
+    assert state is not None
+    assert state.started_at is not None
+    for line in lines.values():
+        assert line.time.tzinfo is UTC
+        assert abs(line.time - state.started_at) < timedelta(seconds=PATIENCE)
+
+
+async def test_logs_from_the_end_and_from_a_time_on(bench: Bench):
+    script = "echo one; sleep 0.1; echo two; sleep 0.1; echo three"
+    program = Program(runs=0, output=(("stdout", "one"), ("stdout", "two"), ("stdout", "three")))
+    container_id = await bench.run("app", script, program)
+    await bench.ended(container_id)
+    everything = [line async for line in bench.engine.logs(container_id)]
+    assert [line.data for line in everything] == [b"one\n", b"two\n", b"three\n"]
+    assert [line async for line in bench.engine.logs(container_id, tail=2)] == everything[1:]
+    assert [line async for line in bench.engine.logs(container_id, tail=9)] == everything
+    assert [line async for line in bench.engine.logs(container_id, tail=0)] == []
+    since = everything[-1].time
+    assert everything[-1] in [line async for line in bench.engine.logs(container_id, since=since)]
+    later = since + timedelta(seconds=1)
+    assert [line async for line in bench.engine.logs(container_id, since=later)] == []
+
+
+async def test_logs_are_followed_to_the_end(bench: Bench):
+    script = "trap 'echo last; exit 0' USR1; echo first; while :; do sleep 0.05; done"
+    program = Program(
+        reactions={"USR1": Reaction(code=0, output=("last",))},
+        output=(("stdout", "first"),),
+    )
+    container_id = await bench.run("app", script, program)
+    heard: list[bytes] = []
+    async with asyncio.timeout(PATIENCE):
+        async for line in bench.engine.logs(container_id, follow=True):
+            heard.append(line.data)
+            if line.data == b"first\n":
+                await bench.engine.signal(container_id, "USR1")
+    assert heard == [b"first\n", b"last\n"]
+
+
+async def test_logs_of_nothing(bench: Bench):
+    with pytest.raises(EngineNotFound):
+        _ = [line async for line in bench.engine.logs(NOBODY)]
+
+
+async def test_logs_outlive_the_container_until_it_is_removed(bench: Bench):
+    container_id = await bench.run("app", "echo word", Program(runs=0, output=(("stdout", "word"),)))
+    await bench.ended(container_id)
+    assert await said(bench, container_id) == [b"word\n"]
+    await bench.engine.remove(container_id)
+    with pytest.raises(EngineNotFound):
+        _ = [line async for line in bench.engine.logs(container_id)]
+
+
+# --- volumes and tools ------------------------------------------------------------------------------------------
+
+
+async def test_volumes_by_their_labels(bench: Bench):
+    labels = {"test.pod": bench.uid}
+    mine, other = f"vkprovider-{bench.uid}-mine", f"vkprovider-{bench.uid}-other"
+    await bench.engine.create_volume(mine, labels, {})
+    await bench.engine.create_volume(mine, labels, {})
+    await bench.engine.create_volume(other, {"test.pod": "another"}, {})
+    mount = Mount(source=mine, target="/data", volume=True)
+    container_id = await bench.run("app", "exit 0", ends(0), mounts=(mount,))
+    await bench.ended(container_id)
+    with pytest.raises(EngineConflict, match="in use"):
+        await bench.engine.remove_volumes(labels)
+    await bench.engine.remove(container_id)
+    await bench.engine.remove_volumes(labels)
+    await bench.engine.remove_volumes(labels)
+    await bench.engine.remove_volumes({"test.pod": "another"})
+
+
+async def test_a_tool_does_its_work_and_is_gone(bench: Bench, tmp_path: Path):
+    (tmp_path / "file").write_text("x")
+    await bench.engine.run_tool(["chmod", "640", str(tmp_path / "file")], str(tmp_path))
+    assert await bench.engine.pods() == frozenset()
+
+
+async def test_a_tool_that_fails_says_why(bench: Bench, tmp_path: Path):
+    bench.let_tools_fail()
+    with pytest.raises(EngineError) as raised:
+        await bench.engine.run_tool(["chmod", "640", str(tmp_path / "nothing")], str(tmp_path))
+    assert "no such file or directory" in failure(raised.value)
+
+
+# --- changes ----------------------------------------------------------------------------------------------------
+
+
+async def next_of(changes: AsyncIterator[PodUID | None], wanted: PodUID | None) -> None:
+    """Wait for one change among others."""
+    async with asyncio.timeout(PATIENCE):
+        async for uid in changes:
+            if uid == wanted:
+                return
+    raise AssertionError("changes ended")
+
+
+async def test_changes_tell_of_start_and_end(bench: Bench):
+    async with aclosing(bench.engine.changes()) as changes:
+        await next_of(changes, None)
+        container_id = await bench.run("app", TRAP, TRAPPED)
+        await next_of(changes, bench.uid)
+        await said(bench, container_id)
+        # Whatever is told after the signal: one of it comes when the container has ended.
+        await bench.engine.signal(container_id, "TERM")
+        while (state := await bench.see(container_id)) is not None and state.run is not Run.EXITED:
+            await next_of(changes, bench.uid)
+        await bench.engine.remove(container_id)
+        await next_of(changes, bench.uid)
+
+
+async def test_changes_are_told_to_all_who_listen(bench: Bench):
+    async with aclosing(bench.engine.changes()) as one, aclosing(bench.engine.changes()) as two:
+        await next_of(one, None)
+        await next_of(two, None)
+        await bench.run("app", program=on_term(0))
+        await next_of(one, bench.uid)
+        await next_of(two, bench.uid)
+
+
+async def test_changes_of_another_node_are_not_told(bench: Bench):
+    other = bench.another_node()
+    async with aclosing(other.engine.changes()) as theirs, aclosing(bench.engine.changes()) as ours:
+        await next_of(theirs, None)
+        await next_of(ours, None)
+        await bench.run()
+        await next_of(ours, bench.uid)
+        other.uid = PodUID("theirs")
+        await other.run("app")
+        async with asyncio.timeout(PATIENCE):
+            assert await anext(theirs) == "theirs"
+    await other.clean()
+
+
+async def test_waiting_for_changes_can_be_given_up(bench: Bench):
+    begun = asyncio.Event()
+
+    async def listen() -> None:
+        async with aclosing(bench.engine.changes()) as changes:
+            async for _ in changes:
+                begun.set()
+
+    task = asyncio.create_task(listen())
+    async with asyncio.timeout(PATIENCE):
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
