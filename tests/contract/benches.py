@@ -27,7 +27,7 @@ T = TypeVar("T")
 async def eventually(look: Callable[[], Awaitable[T]]) -> T:
     """Look until what is seen is true of anything, and give it."""
     async with asyncio.timeout(PATIENCE):
-        while not (seen := await look()):
+        while not (seen := await look()):  # noqa: ASYNC110  only the engine knows, and it has to be asked
             await asyncio.sleep(0.02)
     return seen
 
@@ -62,7 +62,7 @@ class Bench:
 
     async def create(
         self,
-        name: str = "app",
+        container: str = "app",
         script: str = "sleep 1000",
         program: Program | None = None,
         *,
@@ -70,7 +70,7 @@ class Bench:
         labels: Mapping[str, Any] | None = None,
         **spec: Any,
     ) -> ContainerID:
-        identity = self.identity(name, attempt, **(labels or {}))
+        identity = self.identity(container, attempt, **(labels or {}))
         ignores_all = Program(reactions={})
         return await self.engine.create(self.plan(identity, script, program or ignores_all, **spec))
 

@@ -25,7 +25,7 @@ def images(client: docker.APIClient) -> Iterator[tuple[str, str]]:
     session = uuid.uuid4().hex[:12]
     names = (f"vkprovider-contract/plain:{session}", f"vkprovider-contract/usr1:{session}")
     load_image(client, names[0])
-    load_image(client, names[1], "STOPSIGNAL USR1")
+    load_image(client, names[1], StopSignal="USR1")
     yield names
     for name in names:
         client.remove_image(name, force=True)

@@ -234,6 +234,13 @@ def test_a_lost_sandbox_runs_init_again_in_full():
     assert starts(given(p, *dead, sandboxes=(sandbox(1), sandbox(0, ready=False)))) == ["init"]
 
 
+def test_a_sandbox_that_is_still_being_made_is_not_a_lost_one():
+    p = pod(container("app"))
+    making = {"": CreateSandbox(attempt=0)}
+    decision = decide(given(p, sandboxes=(sandbox(ready=False),), in_flight=making))
+    assert (decision.actions, decision.events) == ((), ())
+
+
 def test_a_lost_sandbox_stops_what_still_runs_first():
     p = pod(container("app"), policy="Always")
     decision = decide(given(p, *running(p, "app"), sandboxes=(sandbox(ready=False),)))

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import docker
 
 
-def load_image(client: docker.APIClient, name: str, *changes: str) -> str:
-    """Put the image into the engine under a name, changed as by lines of a Dockerfile. Gives its ID."""
-    repository, _, tag = name.rpartition(":")
-    client.import_image_from_data(root_file_system(), repository=repository, tag=tag, changes=list(changes))
-    return str(client.inspect_image(name)["Id"])
+def load_image(client: docker.APIClient, name: str, **config: Any) -> None:
+    """Put the image into the engine under a name, with fields of its configuration as Docker calls them."""
+    layer = root_file_system()
+    image = {
+        "architecture": client.version()["Arch"],
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        _add_file(archive, "manifest.json", json.dumps(manifest).encode(), 0o644)
+        _add_file(archive, "config.json", json.dumps(image).encode(), 0o644)
+        _add_file(archive, "layer.tar", layer, 0o644)
+    client.load_image(buffer.getvalue())
 
 
 def root_file_system() -> bytes:

@@ -79,6 +79,7 @@ class FakeEngine:
         self._faults: dict[str, list[tuple[EngineError, bool]]] = {}
         self._listeners: list[asyncio.Queue[PodUID | None]] = []
         self._made = 0
+        self._closed = False
         self._adopted_late: set[ContainerID] = set()
 
     # --- the test's controls ----------------------------------------------------------------------------------
@@ -179,11 +180,14 @@ class FakeEngine:
             container = self._get(container_id)
             if container.running or container_id in self._adopted_late:
                 return
-            self._require_joined(container)
             program = self._program(container)
-            if program.start_error:
-                container.start_error = program.start_error
-                raise EngineError(program.start_error)
+            try:
+                self._require_joined(container)
+                if program.start_error:
+                    raise EngineError(program.start_error)
+            except EngineError as exc:
+                container.start_error = str(exc)
+                raise
             container.begin(program, self._clock.now())
             self._changed(container)
             self.settle()
@@ -271,12 +275,14 @@ class FakeEngine:
         told = 0 if tail is None else max(0, len(container.output) - tail)
         while True:
             self.settle()
-            lines, container_lives = container.output[told:], container.running
+            lines = container.output[told:]
             told += len(lines)
             for line in lines:
                 if since is None or line.time >= since:
                     yield line
-            if not follow or not container_lives:
+            if told < len(container.output):
+                continue
+            if not follow or not container.running:
                 return
             container.news.clear()
             await container.news.wait()
@@ -312,6 +318,7 @@ class FakeEngine:
 
     async def close(self) -> None:
         self.journal.append(Call(at=self._clock.now(), verb="close", target=""))
+        self._closed = True
 
     # --- the inside --------------------------------------------------------------------------------------------
 
@@ -319,8 +326,8 @@ class FakeEngine:
     def _call(self, verb: str, target: str, detail: str = "") -> Iterator[None]:
         """Every call: written down, refused while the engine is down, failed if the test wants it so."""
         self.journal.append(Call(at=self._clock.now(), verb=verb, target=target, detail=detail))
-        if self.down:
-            raise EngineUnavailable("Cannot connect to the Docker daemon")
+        if self.down or self._closed:
+            raise EngineUnavailable("cannot talk to the engine: Connection refused")
         error, after = self._faults[verb].pop(0) if self._faults.get(verb) else (None, False)
         if error is not None and not after:
             raise error

@@ -19,7 +19,10 @@ class Reaction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command executed in the container does. ``error``: the engine cannot even start it."""
+    """What a command executed in the container does. One that takes longer than it is given is killed.
+
+    With ``error`` the engine fails to execute it at all.
+    """
 
     code: int = 0
     output: bytes = b""

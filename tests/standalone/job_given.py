@@ -104,3 +104,46 @@ def indexes(decision: JobDecision) -> list[int]:
 
 def said(decision: JobDecision) -> list[str]:
     return [event.reason for event in decision.events]
+
+
+LIMIT = "BackoffLimitExceeded"
+POLICY = "PodFailurePolicy"
+INDEXED: dict[str, Any] = {"completionMode": "Indexed"}
+PER_INDEX: dict[str, Any] = INDEXED | {"backoffLimitPerIndex": 1}
+
+Pods = list[tuple[Any, ...]]  # (phase, facts), the ordinal is the place in the list
+
+
+def pods_of(owner: Job, described: Pods) -> list[PodFact]:
+    return [pod(owner, n, phase, **(facts[0] if facts else {})) for n, (phase, *facts) in enumerate(described)]
+
+
+def failing(reason: str) -> list[tuple[str, str]]:
+    return [("FailureTarget", reason), ("Failed", reason)]
+
+
+def succeeding(reason: str) -> list[tuple[str, str]]:
+    return [("SuccessCriteriaMet", reason), ("Complete", reason)]
+
+
+OK, RUNS = ("Succeeded",), ("Running",)
+
+
+def bad(end: float, **facts: Any) -> tuple[str, dict[str, Any]]:
+    return ("Failed", {"end": end} | facts)
+
+
+def place(phase: str, index: int, **facts: Any) -> tuple[str, dict[str, Any]]:
+    return (phase, {"index": index} | facts)
+
+
+def rules(*listed: dict[str, Any]) -> dict[str, Any]:
+    return {"podFailurePolicy": {"rules": list(listed)}}
+
+
+def codes(action: str, *values: int) -> dict[str, Any]:
+    return {"action": action, "onExitCodes": {"operator": "In", "values": values}}
+
+
+def enough(**rule: Any) -> dict[str, Any]:
+    return {"completions": 4, "parallelism": 4, "successPolicy": {"rules": [rule]}} | INDEXED

@@ -209,7 +209,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     ),
     "wrong version": (
         JOB.replace("batch/v1", "v1"),
-        ["a.yaml: document 1 (Job test): apiVersion: must be \"batch/v1\" for a Job, not 'v1'"],
+        ['a.yaml: document 1 (Job test): apiVersion: must be "batch/v1" for a Job, not "v1"'],
     ),
     "no name": (
         POD.replace("name: p", ""),
@@ -263,8 +263,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     ),
     "misspelt at the top": (
         POD.replace("spec:", "spce:"),
-        ['a.yaml: document 1 (Pod p): spce: unknown field "spce", did you mean "spec"?']
-        + ["a.yaml: document 1 (Pod p): spec.containers: Required value"] * 0,
+        ['a.yaml: document 1 (Pod p): spce: unknown field "spce", did you mean "spec"?'],
     ),
     "field in the wrong place": (
         JOB + "  restartPolicy: Never\n",
@@ -416,7 +415,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     ),
     "broken JSON": (
         '{"kind": "Pod"',
-        ["a.yaml: document 1: line 1, column 15: did not find expected ',' or '}' while parsing a flow mapping"],
+        ["a.yaml: document 1: line 2, column 1: did not find expected ',' or '}' while parsing a flow mapping"],
     ),
 }
 
@@ -458,5 +457,5 @@ def test_no_control_character_reaches_the_terminal(refused: Lines) -> None:
 
 
 def test_long_values_are_cut(refused: Lines) -> None:
-    [line] = refused(POD.replace("name: p}", f"name: {'A' * 100_000}}}"))
-    assert len(line) < 600
+    lines = refused(POD.replace("name: p}", f"name: {'A' * 100_000}}}"))
+    assert [len(line) < 600 for line in lines] == [True, True]

@@ -17,6 +17,7 @@ class Reader:
     def __init__(self) -> None:
         self.may_read = threading.Event()
         self.may_read.set()
+        self.called = threading.Event()
         self.thrice = threading.Event()
         self.batches: list[list[int]] = []
         self.closed = 0
@@ -25,6 +26,7 @@ class Reader:
 
     def write(self, batch: Sequence[int]) -> None:
         assert threading.current_thread() is not threading.main_thread()
+        self.called.set()
         assert self.may_read.wait(PATIENCE)
         if self.fails is not None:
             raise self.fails()
@@ -126,6 +128,8 @@ async def test_who_is_cancelled_while_waiting_for_room_leaves_the_others_alone()
     reader = Reader()
     reader.may_read.clear()
     outlet = Outlet(reader)
+    outlet.put(0)
+    assert await asyncio.to_thread(reader.called.wait, PATIENCE)  # from now on the queue only grows
     for number in range(2 * MOST_WAITING):
         outlet.put(number)
     given_up, patient = asyncio.create_task(outlet.room()), asyncio.create_task(outlet.room())

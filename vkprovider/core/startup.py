@@ -117,6 +117,8 @@ class _Walk:
         standing = self.standings[role.name]
         if standing.busy is not None or standing.done:
             return
+        if standing.alive and standing.stop is not None:
+            return
         if standing.alive:
             self._post_start(standing)
             return
@@ -143,7 +145,7 @@ class _Walk:
 
     def _post_start(self, standing: Standing) -> None:
         instance, lifecycle = standing.newest, standing.role.container.lifecycle
-        if instance is None or lifecycle is None or lifecycle.post_start is None or standing.stop is not None:
+        if instance is None or lifecycle is None or lifecycle.post_start is None:
             return
         key = hook_key(instance.id, POST_START)
         if key not in self.view.record.hooks:

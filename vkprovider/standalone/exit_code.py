@@ -41,9 +41,9 @@ def exit_code(jobs: Sequence[dict[str, Any]], pods: Sequence[dict[str, Any]]) ->
     Raises SpecError where a value of an object has the wrong type.
     """
     facts = [read_pod(raw) for raw in pods]
-    owners = {(raw.get("metadata") or {}).get("uid", "") for raw in jobs}
-    codes = [_job_code(raw, [pod for pod in facts if _owner(pod) == raw["metadata"].get("uid")]) for raw in jobs]
-    codes += [_pod_code(pod) for pod in facts if _owner(pod) not in owners]
+    uids = [(raw.get("metadata") or {}).get("uid", "") for raw in jobs]
+    codes = [_job_code(raw, [pod for pod in facts if _owner(pod) == uid]) for raw, uid in zip(jobs, uids, strict=True)]
+    codes += [_pod_code(pod) for pod in facts if _owner(pod) not in uids]
     return next((code for code in codes if code), 0)
 
 

@@ -14,6 +14,11 @@ pod of a Job is forgotten before the Job is. What the caller must do, so that a 
 The next view shows what has been done of a decision, and what is left of it is decided again. Events alone are said
 at most once: those of a change are lost if the kill comes between the record and them.
 
+Compared with job_controller.go look by look, it differs on purpose in what follows from having every pod at hand:
+pods ended by suspension or cancellation never count, and suspension forgets no index's failures; a pod deleted while
+it ran has failed even if its good end is seen first; failures show in ``status.failed`` at once, and the active pods
+in ``status.active`` also while another waits for its back-off; a resumed Job's deadline counts from its resumption.
+
 ::
 
             ┌──── suspended ◀────┐                   FailureTarget /              Failed /

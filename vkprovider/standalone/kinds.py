@@ -12,7 +12,7 @@ import msgspec
 from vkprovider.model import defaults
 from vkprovider.model.base import Model, without_nulls
 from vkprovider.model.fields import check
-from vkprovider.model.findings import Finding
+from vkprovider.model.findings import Finding, show
 from vkprovider.model.job import Job, decode_job
 from vkprovider.model.manifest import ConfigMapManifest, JobManifest, PodManifest, SecretManifest
 from vkprovider.model.pod import Pod, PodSpec, decode_pod, read_as
@@ -75,15 +75,15 @@ def kind_problems(raw: Any) -> list[Finding]:
     if not version:
         return [Finding("apiVersion", f'Required value: "{KINDS[kind].api_version}" for a {kind}')]
     if version != KINDS[kind].api_version:
-        return [Finding("apiVersion", f'must be "{KINDS[kind].api_version}" for a {kind}, not {str(version)!r}')]
+        return [Finding("apiVersion", f'must be "{KINDS[kind].api_version}" for a {kind}, not {show(version)}')]
     return []
 
 
 def _unknown(kind: Any) -> str:
     meant = closest(str(kind), (*KINDS, LIST))
     if meant:
-        return f'unknown kind "{kind}", did you mean "{meant}"?'
-    return f'"{kind}" is no kind that vkprovider runs: it takes {_TAKEN}'
+        return f'unknown kind {show(kind)}, did you mean "{meant}"?'
+    return f"{show(kind)} is no kind that vkprovider runs: it takes {_TAKEN}"
 
 
 def read(raw: Raw) -> Reading:

@@ -24,4 +24,4 @@ class ManifestObjects:
 def object_ref(raw: Mapping[str, Any]) -> ObjectRef:
     """The reference by which an object is found."""
     metadata = raw.get("metadata") or {}
-    return ObjectRef(raw["kind"], metadata.get("namespace") or "default", metadata.get("name") or "")
+    return ObjectRef(raw.get("kind") or "", metadata.get("namespace") or "default", metadata.get("name") or "")

@@ -1,0 +1,55 @@
+# The developer interface. Everything sets up what it needs; see integration/setup/.
+
+SETUP := integration/setup
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+DEMO_IMAGE := registry-cn-hangzhou.ack.aliyuncs.com/ack-demo/busybox:1.28
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check unit property docker docker-26 bench clean engine venv busybox
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+demo: engine ## run a Job with a sidecar on Docker, in both its forms, from nothing
+	@$(SETUP)/venv.sh
+	@$(SETUP)/busybox-image.sh $(DEMO_IMAGE)
+	$(BIN)/vkprovider run deploy/examples/test-sidecar-native.yaml
+	$(BIN)/vkprovider run deploy/examples/test-sidecar-marked.yaml
+
+test: engine venv busybox ## all tests: linters, unit, property, contract, Docker
+	@$(PYTEST) -m "not cluster" tests integration
+
+check: venv ## the linters and the type checker alone
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: venv ## the tests that need neither Docker nor a network
+	@$(PYTEST) -m "not docker and not cluster" --ignore tests/test_lint.py tests
+
+property: venv ## the properties of the core, with many examples
+	@HYPOTHESIS_PROFILE=ci $(PYTEST) tests/property
+
+docker: engine venv busybox ## the tests on a Docker engine
+	@$(PYTEST) -m docker tests integration
+
+docker-26: venv busybox ## the tests on a second, newer engine, which is fetched if need be
+	@DOCKER_HOST=$$(integration/engines/start-engine.sh) && export DOCKER_HOST && \
+	{ $(PYTEST) -m docker tests integration; code=$$?; integration/engines/start-engine.sh stop; exit $$code; }
+
+bench: engine venv busybox ## speed, as ratios to raw Docker calls
+	@$(PYTEST) -s integration/benchmarks
+
+clean: ## remove the environment and what the tools keep
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+
+engine:
+	@$(SETUP)/engine.sh
+
+venv:
+	@$(SETUP)/venv.sh test lint
+
+busybox:
+	@command -v busybox >/dev/null || $(SETUP)/apt.sh busybox-static
