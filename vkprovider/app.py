@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from vkprovider.config import Settings, load_settings
 from vkprovider.core.actions import Decision
 from vkprovider.core.create import NodeFacts
+from vkprovider.core.network_files import parse_resolv_conf
 from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.errors import VkError
@@ -41,7 +42,8 @@ from vkprovider.standalone.run_store import RunDirectory, RunStore
 from vkprovider.standalone.runner import Runner
 
 OWN_ERROR = 125
-INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 143}
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +70,8 @@ def run(options: RunOptions) -> int:
             sandbox_image=options.sandbox_image,
             forgive=options.forgive,
         )
+        for warning in manifests.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         return asyncio.run(_run(options, manifests, settings))
     except ManifestError as exc:
         return _complain(*exc.lines)
@@ -79,8 +83,7 @@ def down(state_dir: str) -> int:
     """Remove what interrupted and kept runs left; the exit code of the process."""
     set_up_logging(sys.stderr)
     try:
-        settings = load_settings(os.environ, state_dir=state_dir)
-        return asyncio.run(_down(settings))
+        return asyncio.run(_down(load_settings(os.environ, state_dir=state_dir)))
     except (VkError, OSError) as exc:
         return _complain(f"vkprovider: {exc}")
 
@@ -91,188 +94,185 @@ def _complain(*lines: str) -> int:
     return OWN_ERROR
 
 
-# --- run ----------------------------------------------------------------------------------------------------------
-
-
 async def _run(options: RunOptions, manifests: Manifests, settings: Settings) -> int:
-    for warning in manifests.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
     clock = SystemClock()
     directory = RunStore(settings.state_dir).begin(list(manifests.objects), clock.now())
-    try:
-        engine = await _connect(directory, settings)
-    except VkError:
-        if not FileCheckpoint(directory.path / "records").load_all():
-            directory.remove()
-        raise
-    stream = sys.stderr if options.output else sys.stdout
-    try:
-        async with Display(stream, clock) as display:
-            runner = Runner(directory, clock, display)
-            followers = LogFollower(engine, display) if options.logs else None
-            around = await _surround(engine, directory, settings, manifests.store, runner, display, followers)
-            code = await _conduct(options, manifests, runner, around, display, followers)
-            if options.timeline:
-                await asyncio.to_thread(Path(options.timeline).write_text, display.svg(), encoding="utf-8")
-    finally:
-        await engine.close()
-    if options.keep and runner.interrupted is None:
+    async with Display(sys.stderr if options.output else sys.stdout, clock) as display:
+        session = _Session(directory, settings, display, manifests.store)
+        async with session.engine_at_hand() as engine:
+            follower = LogFollower(engine, display) if options.logs else None
+            async with session.node(follower) as dispatcher:
+                kept = await _conduct(session, manifests, options, dispatcher, follower)
+        if options.timeline:
+            await asyncio.to_thread(Path(options.timeline).write_text, display.svg(), encoding="utf-8")
+    if kept:
         directory.release()
     else:
         directory.remove()
     if options.output:
-        write_objects(sys.stdout, runner.final, options.output)
-    return code
+        write_objects(sys.stdout, session.runner.final, options.output)
+    return _exit_code(session.runner)
 
 
 async def _conduct(
-    options: RunOptions,
+    session: _Session,
     manifests: Manifests,
-    runner: Runner,
-    around: Surroundings,
-    display: Display,
-    followers: LogFollower | None,
-) -> int:
-    """From the first pod to the last."""
-    directory = runner.directory
-    async with _node(around) as dispatcher, _signals(runner, display):
-        _resume(runner, dispatcher, directory, display)
-        given = [
-            identify(raw, directory.run_id, ordinal, directory.content.began_at)
-            for ordinal, raw in enumerate((*manifests.jobs, *manifests.pods))
-        ]
-        runner.begin(dispatcher, given)
-        await runner.until_over()
-        runner.conclude()
-        if followers is not None:
-            await followers.aclose()
-        if not options.keep or runner.interrupted is not None:
-            await runner.clear()
-        display.finish(runner.jobs())
+    options: RunOptions,
+    dispatcher: Dispatcher,
+    follower: LogFollower | None,
+) -> bool:
+    """From the first pod to the last; True if dead containers are left for inspection."""
+    runner, directory = session.runner, session.directory
+    if session.resume(dispatcher):
+        session.display.note(f"taking over an interrupted run of the same manifests ({directory.run_id})")
+    begun = directory.content.began_at
+    given = enumerate((*manifests.jobs, *manifests.pods))
+    runner.begin(dispatcher, [identify(raw, directory.run_id, number, begun) for number, raw in given])
+    await runner.until_over()
+    runner.conclude()
+    if follower is not None:
+        await follower.aclose()
+    kept = options.keep and runner.interrupted is None
+    if not kept:
+        await runner.clear()
+    session.display.finish(runner.jobs())
     for sentence in runner.blocked():
-        display.note(sentence)
+        session.display.note(sentence)
+    return kept
+
+
+def _exit_code(runner: Runner) -> int:
     if runner.interrupted is not None:
-        return INTERRUPTED[signal.Signals(runner.interrupted)]
+        return EXIT_CODES[signal.Signals(runner.interrupted)]
     return OWN_ERROR if runner.blocked() else runner.exit_code()
-
-
-def _resume(runner: Runner, dispatcher: Dispatcher, directory: RunDirectory, display: Display) -> None:
-    saved = FileCheckpoint(directory.path / "records").load_all()
-    if saved:
-        display.note(f"taking over an interrupted run of the same manifests ({directory.run_id})")
-    for checkpoint in saved.values():
-        runner.resume(dispatcher, checkpoint.pod, checkpoint.record)
-
-
-# --- down ---------------------------------------------------------------------------------------------------------
 
 
 async def _down(settings: Settings) -> int:
     removed = 0
     for directory in RunStore(settings.state_dir).interrupted():
-        engine = await _connect(directory, settings)
-        try:
-            async with Display(sys.stdout, SystemClock()) as display:
-                display.note(f"removing run {directory.run_id}")
-                runner = Runner(directory, SystemClock(), display)
-                around = await _surround(engine, directory, settings, ManifestObjects(()), runner, display, None)
-                async with _node(around) as dispatcher, _signals(runner, display):
-                    for checkpoint in FileCheckpoint(directory.path / "records").load_all().values():
-                        runner.resume(dispatcher, checkpoint.pod, checkpoint.record)
-                    runner.stop(at_once=False)
-                    await runner.clear()
-                await sweep(engine, PodDirs(str(directory.path)))
-        finally:
-            await engine.close()
+        async with Display(sys.stdout, SystemClock()) as display:
+            display.note(f"removing run {directory.run_id}")
+            session = _Session(directory, settings, display, ManifestObjects(()))
+            async with session.engine_at_hand() as engine:
+                async with session.node(None) as dispatcher:
+                    session.resume(dispatcher)
+                    session.runner.stop(at_once=False)
+                    await session.runner.clear()
+                await sweep(engine, session.dirs)
         directory.remove()
         removed += 1
     print(f"removed {removed} run{'' if removed == 1 else 's'}" if removed else "nothing to remove")
     return 0
 
 
-# --- the parts ----------------------------------------------------------------------------------------------------
+class _Session:
+    """One run: its directory, its engine, and a node of its own on it."""
 
+    def __init__(self, directory: RunDirectory, settings: Settings, display: Display, objects: ObjectStore) -> None:
+        self.directory = directory
+        self.display = display
+        self.clock = SystemClock()
+        self.runner = Runner(directory, self.clock, display)
+        self.dirs = PodDirs(str(directory.path))
+        self._settings = settings
+        self._objects = objects
+        self._checkpoint = FileCheckpoint(directory.path / "records")
+        self._engine: DockerEngine | None = None
 
-async def _connect(directory: RunDirectory, settings: Settings) -> DockerEngine:
-    """The engine, answering. Raises EngineUnavailable with what to do about it."""
-    return DockerEngine(directory.node, sandbox_image=settings.sandbox_image)
+    @asynccontextmanager
+    async def engine_at_hand(self) -> AsyncIterator[DockerEngine]:
+        """The engine; without one the run leaves no trace, unless there are pods of an earlier process to care for.
 
-
-async def _surround(
-    engine: DockerEngine,
-    directory: RunDirectory,
-    settings: Settings,
-    objects: ObjectStore,
-    runner: Runner,
-    display: Display,
-    followers: LogFollower | None,
-) -> Surroundings:
-    clock, info = SystemClock(), await engine.info()
-    watcher = _Watchers(display, followers)
-    node = NodeFacts(name=directory.node, memory=info.memory)
-    dirs = PodDirs(str(directory.path))
-    files = PodFiles(dirs, VolumeWriter(engine, dirs, clock), info.memory)
-    checkpoint = await asyncio.to_thread(FileCheckpoint, directory.path / "records")
-    return Surroundings(
-        engine=engine,
-        performer=Performer(engine, objects, files, node, clock, watcher),
-        messages=TerminationMessages(engine, files.termination_message),
-        settings=CoreSettings(node_name=node.name, host_ip=node.host_ip, forgive=settings.forgive),
-        clock=clock,
-        checkpoint=checkpoint,
-        statuses=runner,
-        events=display,
-        watcher=watcher,
-    )
-
-
-@asynccontextmanager
-async def _node(around: Surroundings) -> AsyncIterator[Dispatcher]:
-    """The node at work. If its ears fail for good, so does everything: containers go on, the next start adopts them."""
-    dispatcher = Dispatcher(around)
-    async with asyncio.TaskGroup() as group:
-        ears = group.create_task(dispatcher.run(), name="engine changes")
+        Raises EngineUnavailable.
+        """
         try:
-            yield dispatcher
+            engine = DockerEngine(self.directory.node, sandbox_image=self._settings.sandbox_image)
+            self._info = await engine.info()
+        except VkError:
+            if not self._checkpoint.load_all():
+                self.directory.remove()
+            raise
+        try:
+            self._engine = engine
+            yield engine
         finally:
-            ears.cancel()
-            with suppress(asyncio.CancelledError):
-                await ears
+            await engine.close()
 
+    @asynccontextmanager
+    async def node(self, follower: LogFollower | None) -> AsyncIterator[Dispatcher]:
+        """The node at work, with Ctrl-C at hand.
 
-@asynccontextmanager
-async def _signals(runner: Runner, display: Display) -> AsyncIterator[None]:
-    """The first Ctrl-C stops all pods in order, the next kills them."""
-    loop = asyncio.get_running_loop()
+        If its ears fail for good, so does the process: the containers go on, and the next start adopts them.
+        """
+        dispatcher = Dispatcher(await self._surroundings(follower))
+        async with asyncio.TaskGroup() as group:
+            ears = group.create_task(dispatcher.run(), name="engine changes")
+            try:
+                with self._interruptible():
+                    yield dispatcher
+            finally:
+                ears.cancel()
+                with suppress(asyncio.CancelledError):
+                    await ears
 
-    def interrupt(number: int) -> None:
-        if runner.interrupted is None:
-            display.note("interrupted: stopping in order (apps, then sidecars); Ctrl-C again kills")
-            runner.interrupt(number)
+    def resume(self, dispatcher: Dispatcher) -> bool:
+        """Take on the pods that an earlier process left; False if there are none."""
+        saved = self._checkpoint.load_all()
+        for checkpoint in saved.values():
+            self.runner.resume(dispatcher, checkpoint.pod, checkpoint.record)
+        return bool(saved)
+
+    async def _surroundings(self, follower: LogFollower | None) -> Surroundings:
+        engine, info = self._engine, self._info
+        assert engine is not None
+        resolver = parse_resolv_conf(await asyncio.to_thread(RESOLV_CONF.read_text, errors="replace"))
+        node = NodeFacts(name=self.directory.node, memory=info.memory, resolver=resolver)
+        files = PodFiles(self.dirs, VolumeWriter(engine, self.dirs, self.clock), info.memory)
+        watcher = _Watchers(self.display, follower)
+        return Surroundings(
+            engine=engine,
+            performer=Performer(engine, self._objects, files, node, self.clock, watcher),
+            messages=TerminationMessages(engine, files.termination_message),
+            settings=CoreSettings(node_name=node.name, host_ip=node.host_ip, forgive=self._settings.forgive),
+            clock=self.clock,
+            checkpoint=self._checkpoint,
+            statuses=self.runner,
+            events=self.display,
+            watcher=watcher,
+        )
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """The first Ctrl-C stops all pods in order, the next kills them."""
+        loop = asyncio.get_running_loop()
+        for number in EXIT_CODES:
+            loop.add_signal_handler(number, self._interrupt, number)
+        try:
+            yield
+        finally:
+            for number in EXIT_CODES:
+                loop.remove_signal_handler(number)
+
+    def _interrupt(self, number: int) -> None:
+        if self.runner.interrupted is None:
+            self.display.note("interrupted: stopping in order (apps, then sidecars); Ctrl-C again kills")
+            self.runner.interrupt(number)
         else:
-            display.note("interrupted again: killing")
-            runner.stop(at_once=True)
-
-    for number in INTERRUPTED:
-        loop.add_signal_handler(number, interrupt, number)
-    try:
-        yield
-    finally:
-        for number in INTERRUPTED:
-            loop.remove_signal_handler(number)
+            self.display.note("interrupted again: killing")
+            self.runner.stop(at_once=True)
 
 
 class _Watchers:
-    """The display, and the followers of logs where they are wanted."""
+    """The display, and the follower of logs where they are wanted."""
 
-    def __init__(self, display: Display, followers: LogFollower | None) -> None:
+    def __init__(self, display: Display, follower: LogFollower | None) -> None:
         self._display = display
-        self._followers = followers
+        self._follower = follower
 
     def looked(self, view: PodView, decision: Decision) -> None:
         self._display.looked(view, decision)
-        if self._followers is not None:
-            self._followers.looked(view, decision)
+        if self._follower is not None:
+            self._follower.looked(view, decision)
 
     def pulling(self, pod: Pod, container: str, progress: PullProgress) -> None:
         self._display.pulling(pod, container, progress)

@@ -6,7 +6,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
 venv=.venv
-stamp="$PWD $(sha256sum <pyproject.toml)" # an environment that was moved does not work either
+stamp="$(sha256sum <pyproject.toml | cut -c1-64) $PWD" # an environment that was moved does not work either
 
 say() { echo "setup: $*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -49,7 +49,7 @@ current() {
 }
 
 current "$@" && exit
-if [ "$(cut -d' ' -f1 "$venv/installed-runtime" 2>/dev/null)" != "$PWD" ]; then
+if [ "$(cut -d' ' -f2- "$venv/installed-runtime" 2>/dev/null)" != "$PWD" ]; then
 	ensure_python
 	say "making $venv with $("$python" --version)"
 	"$python" -m venv --clear "$venv" >/dev/null || fail "'$python -m venv $venv' failed: see above"

@@ -540,15 +540,18 @@ def test_a_name_may_be_generated() -> None:
     assert findings({"name": "", "generateName": "pod-"}) == []
 
 
-def test_what_hides_another_is_warned_of() -> None:
+def test_what_is_probably_not_meant_is_warned_of() -> None:
     app = APP | {
         "env": [{"name": "A"}, {"name": "B"}, {"name": "A"}],
         "ports": [{"containerPort": 80}, {"containerPort": 80, "protocol": "UDP"}, {"containerPort": 80}],
+        "resources": {"limits": {"cpu": 1, "ephemeral-storage": "1Gi"}},
     }
     spec = decode_pod({"spec": {"containers": [app]}}).spec
     assert [str(finding) for finding in spec_warnings(spec, "spec")] == [
         'spec.containers[0].env[2]: hides previous definition of "A"',
         "spec.containers[0].ports[2]: duplicate port definition: 80/TCP",
+        "spec.containers[0].resources.limits[ephemeral-storage]: "
+        "not honoured by vkprovider: the container may fill the disk",
     ]
 
 

@@ -47,7 +47,7 @@ def test_a_message_that_is_there_already_is_kept(log: Path) -> None:
     [
         (b"", ""),
         (b"x" * 4096, "x" * 4096),
-        (b"x" * 4097, "x" * 4096),
+        (b"first" + b"x" * 4096, "x" * 4096),
         (b"caf\xe9", "caf\ufffd"),
     ],
 )

@@ -67,9 +67,9 @@ class Terminal:
         self.shown += os.read(self.screen, 65536)
         self._more_shown.set()
 
-    async def until(self, text: str) -> None:
-        """Return when this is on the screen, whatever its colours."""
-        while text not in self.text() and text not in "\n".join(plain(self.text())):
+    async def until(self, text: str, after: str = "") -> None:
+        """Return when this is on the screen, whatever its colours, behind the last of ``after``."""
+        while text not in "\n".join(plain(self.text().rpartition(after)[2] if after else self.text())):
             self._more_shown.clear()
             await self._more_shown.wait()
 
@@ -162,8 +162,7 @@ async def test_a_run_that_breaks_off_gives_the_terminal_back_with_its_last_tree(
         terminal.read()
         with pytest.raises(RuntimeError, match="broke off"):
             await broken_off(terminal)
-        await terminal.until("\x1b[?25h")
-        await terminal.until("Completed  exit 0                           10s\n")
+        await terminal.until("Completed  exit 0                           10s\n", after="\x1b[?25h")
     assert terminal.text().count("\x1b[?25h") == 1
     assert plain(terminal.text())[-2].startswith("   └─ app      app             ✔ Completed")
 

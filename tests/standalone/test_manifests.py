@@ -192,6 +192,13 @@ BAD: dict[str, tuple[str, list[str]]] = {
             "it takes Pod, Job, ConfigMap, Secret and List"
         ],
     ),
+    "kind of a near name": (
+        JOB.replace("kind: Job", "kind: CronJob"),
+        [
+            'a.yaml: document 1 (CronJob test): kind: "CronJob" is no kind that vkprovider runs: '
+            "it takes Pod, Job, ConfigMap, Secret and List"
+        ],
+    ),
     "no kind": (
         "apiVersion: v1\nmetadata: {name: x}\n",
         ["a.yaml: document 1 (x): kind: Required value: vkprovider runs Pod, Job, ConfigMap, Secret and List"],

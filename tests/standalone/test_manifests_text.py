@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from vkprovider.errors import SpecError
+from vkprovider.standalone import yaml_reader
 from vkprovider.standalone.manifests import ManifestError, load
 from vkprovider.standalone.sources import MAX_BYTES, read_text
 from vkprovider.standalone.yaml_reader import MAX_VALUES, BrokenText, documents, resolve
@@ -198,3 +200,12 @@ def test_texts_are_refused(text: str, words: str) -> None:
     with pytest.raises(BrokenText) as caught:
         list(documents(text))
     assert str(caught.value) == words
+
+
+def test_the_parser_in_python_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "a: &x {k: yes, l: 'no'}\nb: {<<: *x}\n---\n- 0644\n- '1'\n"
+    quick = list(documents(text))
+    monkeypatch.setattr(yaml_reader, "_LOADER", yaml.SafeLoader)
+    assert list(documents(text)) == quick
+    with pytest.raises(BrokenText, match=r"^line 1, column 5: mapping values are not allowed here$"):
+        list(documents("a: b: c\n"))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
 from vkprovider.core.actions import ProbeTarget
+from vkprovider.core.expansion import expand
 from vkprovider.core.sidecars import Kind
 from vkprovider.core.standing import Standing
 from vkprovider.core.view import PodView, Verdicts
+from vkprovider.model.container import Container
 from vkprovider.model.observed import Run
 from vkprovider.model.probe import Probe
 
@@ -30,7 +34,7 @@ def _targets(view: PodView, standing: Standing) -> Iterator[ProbeTarget]:
             container_id=instance.id,
             container=standing.name,
             kind=kind,
-            probe=probe,
+            probe=_expanded(probe, container),
             started_at=instance.started_at or instance.created_at,
             pod_ip=view.record.ips[0] if view.record.ips else view.settings.host_ip,
             ports=tuple((p.name, p.container_port) for p in container.ports if p.name),
@@ -47,3 +51,14 @@ def _kinds(view: PodView, standing: Standing, verdicts: Verdicts) -> Iterator[tu
         yield "liveness", container.liveness_probe
     if container.readiness_probe is not None:
         yield "readiness", container.readiness_probe
+
+
+def _expanded(probe: Probe, container: Container) -> Probe:
+    """An exec probe's command with $(VAR) replaced by literal env values only; a valueFrom counts as empty
+    (pkg/kubelet/container/helpers.go ExpandContainerCommandOnlyStatic).
+    """
+    if probe.exec is None:
+        return probe
+    variables = {variable.name: variable.value for variable in container.env}
+    command = tuple(expand(word, variables) for word in probe.exec.command)
+    return msgspec.structs.replace(probe, exec=msgspec.structs.replace(probe.exec, command=command))

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from vkprovider.model import names
+from vkprovider.model.container import Container
 from vkprovider.model.findings import (
     Finding,
     duplicate,
@@ -91,19 +92,27 @@ def spec_findings(spec: PodSpec, path: str) -> Iterator[Finding]:
 
 
 def spec_warnings(spec: PodSpec, path: str) -> Iterator[Finding]:
-    """What the API server accepts with a warning. pkg/api/pod/warnings.go."""
+    """What is accepted with a warning: by the API server (pkg/api/pod/warnings.go), or by this node."""
     for kind, group in (("containers", spec.containers), ("initContainers", spec.init_containers)):
         for place, container in enumerate(group):
-            at, seen = f"{path}.{kind}[{place}]", set()
-            for number, variable in enumerate(container.env):
-                if variable.name in seen:
-                    yield Finding(f"{at}.env[{number}]", f"hides previous definition of {show(variable.name)}")
-                seen.add(variable.name)
-            for number, port in enumerate(container.ports):
-                binding = f"{port.container_port}/{port.protocol}"
-                if binding in seen:
-                    yield Finding(f"{at}.ports[{number}]", f"duplicate port definition: {binding}")
-                seen.add(binding)
+            yield from _container_warnings(container, f"{path}.{kind}[{place}]")
+
+
+def _container_warnings(container: Container, path: str) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for place, variable in enumerate(container.env):
+        if variable.name in seen:
+            yield Finding(f"{path}.env[{place}]", f"hides previous definition of {show(variable.name)}")
+        seen.add(variable.name)
+    seen = set()
+    for place, port in enumerate(container.ports):
+        binding = f"{port.container_port}/{port.protocol}"
+        if binding in seen:
+            yield Finding(f"{path}.ports[{place}]", f"duplicate port definition: {binding}")
+        seen.add(binding)
+    if "ephemeral-storage" in container.resources.limits:
+        limit = f"{path}.resources.limits[ephemeral-storage]"
+        yield Finding(limit, "not honoured by vkprovider: the container may fill the disk")
 
 
 def config_map_findings(config: ConfigMapManifest) -> Iterator[Finding]:

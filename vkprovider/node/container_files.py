@@ -18,10 +18,10 @@ def make_termination_log(path: str) -> None:
 
 
 def read_termination_message(path: str) -> str:
-    """The first 4096 bytes a container left as its message; "" where there is no such file. Blocks on the disk.
+    """The last 4096 bytes a container left as its message; "" where there is no such file. Blocks on the disk.
 
     The container may have done anything to the file. What cannot be read is reported as the message, as by
-    pkg/kubelet/kuberuntime/kuberuntime_container.go getTerminationMessage.
+    pkg/kubelet/kuberuntime/kuberuntime_container.go getTerminationMessage (pkg/util/tail ReadAtMost).
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -16,6 +16,7 @@ from vkprovider.core.create import Gathered, NodeFacts, plan_container, plan_san
 from vkprovider.core.env import needed_objects, resolve_env
 from vkprovider.core.faults import Fault
 from vkprovider.core.image_names import invalid_image_name
+from vkprovider.core.network_files import pod_resolver
 from vkprovider.errors import EngineError, EngineUnavailable, ImagePullError, VkError
 from vkprovider.model.container import Container
 from vkprovider.model.pod import Pod
@@ -87,13 +88,15 @@ class Performer:
         return (a.VolumesFailed(messages=problems),) if problems else (a.VolumesReady(),)
 
     async def _create_sandbox(self, pod: Pod, action: a.CreateSandbox) -> tuple[a.News, ...]:
+        _, problems = pod_resolver(pod.spec, self._node.resolver)
+        warnings = tuple(a.Warned(reason="DNSConfigForming", message=problem) for problem in problems)
         try:
             image = await self._engine.sandbox_image()
             spec = plan_sandbox(pod, self._node, action.attempt, image, self._files.sandbox_mounts(pod))
             await self._engine.start(await self._engine.create(spec))
         except (EngineError, Fault) as exc:
-            return (a.SandboxFailed(message=str(exc)),)
-        return ()
+            return (*warnings, a.SandboxFailed(message=str(exc)))
+        return warnings
 
     async def _pull(self, pod: Pod, action: a.PullImage, tell: Tell) -> tuple[a.News, ...]:
         problem = invalid_image_name(action.image)

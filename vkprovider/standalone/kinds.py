@@ -46,6 +46,7 @@ KINDS: Mapping[str, Kind] = {
 }
 LIST = "List"
 _MOST = 100  # problems of a sort that are looked for in one object
+_LOOKALIKES = ("CronJob", "Service")  # kinds of their own, however near their names are to one of ours
 _TAKEN = ", ".join(KINDS) + " and " + LIST
 
 
@@ -81,7 +82,7 @@ def kind_problems(raw: Any) -> list[Finding]:
 
 def _unknown(kind: Any) -> str:
     meant = closest(str(kind), (*KINDS, LIST))
-    if meant:
+    if meant and kind not in _LOOKALIKES:
         return f'unknown kind {show(kind)}, did you mean "{meant}"?'
     return f"{show(kind)} is no kind that vkprovider runs: it takes {_TAKEN}"
 

@@ -69,7 +69,7 @@ def documents(text: str) -> Iterator[Any]:
         # All at once where it may be JSON: only then is it known whether to read it as such.
         read = _Reader().documents(yaml.parse(text, Loader=_LOADER))
         yield from list(read) if _JSON_START.match(text) else read
-    except yaml.MarkedYAMLError as exc:
+    except yaml.YAMLError as exc:
         values = _json(text) if _JSON_START.match(text) else None
         if values is None:
             raise _unreadable(exc) from exc
@@ -229,7 +229,9 @@ def _broken(problem: str, event: Any) -> BrokenText:
     return BrokenText(problem, event.start_mark.line + 1, event.start_mark.column + 1)
 
 
-def _unreadable(error: yaml.MarkedYAMLError) -> BrokenText:
+def _unreadable(error: yaml.YAMLError) -> BrokenText:
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return BrokenText(" ".join(str(error).split()))
     mark = error.problem_mark or error.context_mark
     problem = " ".join(part for part in (error.problem, error.context) if part)
     return BrokenText(problem, mark.line + 1, mark.column + 1) if mark else BrokenText(problem)
