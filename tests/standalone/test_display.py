@@ -68,8 +68,8 @@ class Terminal:
         self._more_shown.set()
 
     async def until(self, text: str, after: str = "") -> None:
-        """Return when this is on the screen, whatever its colours, behind the last of ``after``."""
-        while text not in "\n".join(plain(self.text().rpartition(after)[2] if after else self.text())):
+        """Return when this is on the screen, whatever its colours, behind ``after``."""
+        while text not in "\n".join(plain(after.join(self.text().split(after)[1:]) if after else self.text())):
             self._more_shown.clear()
             await self._more_shown.wait()
 

@@ -22,6 +22,8 @@ _HOMES: dict[type[Model], str] = {
     ObjectMeta: "metadata",
 }
 
+_LONGEST_NAME = 64  # characters; nothing longer resembles the name of a field
+
 
 class Remark(NamedTuple):
     """``level`` is None where Kubernetes does not know the field either; ``meant`` is then what it may stand for."""
@@ -54,6 +56,8 @@ def known_names(owner: type[Model]) -> tuple[str, ...]:
 
 def closest(name: str, known: Iterable[str]) -> str:
     """The known name that ``name`` is most like, whatever its case; "" where none is near."""
+    if len(name) > _LONGEST_NAME:
+        return ""
     by_lower = {other.lower(): other for other in known}
     found = difflib.get_close_matches(name.lower(), by_lower, n=1)
     return by_lower[found[0]] if found else ""

@@ -46,6 +46,7 @@ KINDS: Mapping[str, Kind] = {
 }
 LIST = "List"
 _MOST = 100  # problems of a sort that are looked for in one object
+_LONGEST_PATH = 300  # characters of a path that matter: keys of any length may be part of it
 _LOOKALIKES = ("CronJob", "Service")  # kinds of their own, however near their names are to one of ours
 _TAKEN = ", ".join(KINDS) + " and " + LIST
 
@@ -130,7 +131,7 @@ def _new(findings: Iterable[Finding], explained: Set[str]) -> Iterator[Finding]:
     """The findings that do not just follow from a field that was misspelt, refused or of the wrong type."""
     around = {_parent(path) for path in explained}
     for finding in findings:
-        path = finding.path
+        path = finding.path[:_LONGEST_PATH]
         if path in around:
             continue
         while path and path not in explained:

@@ -8,7 +8,6 @@ as in a cluster.
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -38,19 +37,20 @@ class Node(Protocol):
 
 
 class RunPod(msgspec.Struct, kw_only=True):
-    """A pod as the run knows it. ``present`` until the node has said that nothing of it is left."""
+    """A pod as the run knows it. ``present`` until the node has said that nothing of it is left.
+
+    ``removing``: the node has been told to remove what is left of it. Only a pod that had not ended by then bears
+    a deletion timestamp afterwards: to a Job, one that ended by itself and one that was ended are not the same.
+    """
 
     raw: dict[str, Any]
     status: dict[str, Any] = {}
     present: bool = True
+    removing: bool = False
 
     @property
     def over(self) -> bool:
         return self.status.get("phase") in OVER
-
-    @property
-    def deleting(self) -> bool:
-        return "deletionTimestamp" in self.raw["metadata"]
 
     def full(self) -> dict[str, Any]:
         """The object with its last status."""
@@ -113,7 +113,8 @@ class Runner:
         """Take on a pod that an interrupted run left behind, where it stands. To be called before ``begin``."""
         self._node = node
         pod = decode_pod(raw)
-        self._pods[pod.uid] = RunPod(raw=raw, status=record.final or {})
+        removing = pod.metadata.deletion_timestamp is not None
+        self._pods[pod.uid] = RunPod(raw=raw, status=record.final or {}, removing=removing)
         node.sync(pod, record)
 
     async def until_over(self) -> None:
@@ -132,19 +133,20 @@ class Runner:
         self.stop(at_once=False)
 
     def stop(self, *, at_once: bool) -> None:
-        """End everything: in order, or by KILL."""
+        """End everything: in order, or by KILL. A Job's pods are ended by the Job, which then does not replace them."""
         self._stopping = True
+        for job in self._jobs:
+            self._control(job)
         for pod in self._pods.values():
-            if pod.present and (at_once or not pod.over):
-                spec = pod.raw["spec"]
-                self._delete(pod, 0 if at_once else spec.get("terminationGracePeriodSeconds", 30))
+            if pod.present and (at_once or not (pod.removing or pod.over)):
+                self._delete(pod, 0 if at_once else _grace(pod))
         self._changed.set()
 
     async def clear(self) -> None:
         """Have the node remove whatever is left of the run's pods."""
         for pod in self._pods.values():
-            if pod.present and not pod.deleting:
-                self._delete(pod, pod.raw["spec"].get("terminationGracePeriodSeconds", 30))
+            if pod.present and not pod.removing:
+                self._delete(pod, _grace(pod))
         while any(pod.present for pod in self._pods.values()):
             await self._changed.wait()
             self._changed.clear()
@@ -160,6 +162,7 @@ class Runner:
         return [job.decision.blocked for job in self._jobs if job.decision is not None and job.decision.blocked]
 
     def exit_code(self) -> int:
+        """The exit code of the run, once it is over."""
         return exit_code(self.jobs(), self.pods())
 
     # --- one look ---------------------------------------------------------------------------------------------
@@ -184,11 +187,13 @@ class Runner:
                 self._start(raw)
         for deletion in decision.delete:
             pod = self._pods[PodUID(deletion.uid)]
-            if not pod.deleting:
+            if not pod.removing:
                 self._delete(pod, deletion.grace_seconds)
         if decision.gone:
             for fact in view.pods:
-                self._delete_ended(self._pods[fact.pod.uid])
+                pod = self._pods[fact.pod.uid]
+                if pod.present and not pod.removing:
+                    self._delete(pod, 0)
         self._display.job(job.full())
         for event in decision.events:
             self._display.note(f"job/{job.job.metadata.name}: {event.message}")
@@ -203,20 +208,15 @@ class Runner:
         self._pods[pod.uid] = RunPod(raw=raw)
         self._node.sync(pod)
 
-    def _delete_ended(self, pod: RunPod) -> None:
-        if pod.present and not pod.deleting:
-            self._delete(pod, 0)
-
     def _delete(self, pod: RunPod, grace_seconds: int) -> None:
         assert self._node is not None
-        raw = copy.copy(pod.raw)
         at = timestamp(self._clock.now() + timedelta(seconds=grace_seconds))
-        raw["metadata"] = raw["metadata"] | {
-            "deletionTimestamp": at,
-            "deletionGracePeriodSeconds": grace_seconds,
-        }
-        pod.raw = raw
-        self._node.sync(decode_pod(raw))
+        marks = {"deletionTimestamp": at, "deletionGracePeriodSeconds": grace_seconds}
+        marked = pod.raw | {"metadata": pod.raw["metadata"] | marks}
+        pod.removing = True
+        if not pod.over:
+            pod.raw = marked
+        self._node.sync(decode_pod(marked))
 
     async def _wait(self) -> None:
         timeout = None
@@ -232,6 +232,10 @@ class Runner:
     def _wake_at(self) -> datetime | None:
         times = (job.decision.wake_at for job in self._jobs if job.decision is not None)
         return min((at for at in times if at is not None), default=None)
+
+
+def _grace(pod: RunPod) -> int:
+    return int(pod.raw["spec"].get("terminationGracePeriodSeconds", 30))
 
 
 def _owner(raw: dict[str, Any]) -> str | None:
