@@ -25,6 +25,7 @@ from .probes import answers, free_ports
 from .server import Server
 
 LOOPBACK = "127.0.0.1"
+ETCD = "unix://etcd:0"  # a file in the servers' working folder; before 3.6 etcd wants the form host:port
 SERVICES = ip_network("10.96.0.0/16")
 SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
 
@@ -125,18 +126,18 @@ class ControlPlane(Cluster):
 
     def _add_etcd(self) -> None:
         """On Unix sockets in the folder, which nobody else may enter: it asks for no certificates."""
-        client = self.folder / "etcd.sock"
         config = self.folder / "etcd.json"
         settings = {
             "data-dir": str(self.folder / "etcd"),
-            "listen-client-urls": f"unix://{client}",
-            "listen-peer-urls": f"unix://{self.folder / 'peer.sock'}",
-            "advertise-client-urls": "http://localhost:2379",  # must be host:port; a single member tells nobody
+            "listen-client-urls": ETCD,
+            "advertise-client-urls": ETCD,
+            "listen-peer-urls": "unix://peer:0",
             "unsafe-no-fsync": True,  # what it holds need not outlive the machine
             "log-level": "error",
         }
         config.write_text(json.dumps(settings))
-        self._add("etcd", client.exists, {"config-file": config})
+        socket = self.folder / ETCD.removeprefix("unix://")
+        self._add("etcd", socket.exists, {"config-file": config})
 
     def _add_apiserver(self, address: str) -> None:
         names = (*SERVICE_NAMES, "localhost", LOOPBACK, address, str(SERVICES[1]))
@@ -146,7 +147,7 @@ class ControlPlane(Cluster):
         proxy = front.issue("front-proxy-client")
         tokens = signing_key(self.folder / "service-account.key")
         flags = {
-            "etcd-servers": f"unix://{self.folder / 'etcd.sock'}",
+            "etcd-servers": ETCD,
             "bind-address": address,
             "advertise-address": address,
             "secure-port": self._ports[0],

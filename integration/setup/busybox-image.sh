@@ -9,7 +9,11 @@ fail() { say "$*"; exit 1; }
 
 [ $# = 1 ] || fail "usage: $0 NAME[:TAG]"
 image=$1
-docker image inspect "$image" >/dev/null 2>&1 && exit
+made="made here from"
+if comment=$(docker image inspect --format '{{.Comment}}' "$image" 2>/dev/null); then
+	case $comment in "$made"*) say "$image was $comment, as no registry gave it" ;; esac
+	exit
+fi
 
 say "pulling $image"
 if timeout 20 docker pull --quiet "$image" >/dev/null 2>&1; then exit; fi
@@ -39,6 +43,8 @@ done
 ln -s ../../bin/env usr/bin/env
 printf '%s\n' root:x:0:0:root:/root:/bin/sh nobody:x:65534:65534:nobody:/home:/bin/false >etc/passwd
 printf '%s\n' root:x:0: nobody:x:65534: >etc/group
+made="$made $(bin/busybox | head -n 1 | cut -d' ' -f1,2)"
 tar --create --numeric-owner --owner=0 --group=0 . |
-	docker import --change 'CMD ["sh"]' - "$image" >/dev/null || fail "'docker import' of $image failed: see above"
-say "no registry gave $image: made it here from $(bin/busybox | head -n 1 | cut -d' ' -f1,2), under the same name"
+	docker import --message "$made" --change 'CMD ["sh"]' - "$image" >/dev/null ||
+	fail "'docker import' of $image failed: see above"
+say "no registry gave $image: it was $made, under the same name"

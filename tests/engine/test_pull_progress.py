@@ -66,5 +66,5 @@ def test_half_a_line_is_no_news():
     ],
 )
 def test_the_registrys_refusal(message: dict[str, object]):
-    with pytest.raises(Refused, match="^manifest unknown$"):
+    with pytest.raises(Refused, match=r"^manifest unknown$"):
         PullStream("busybox").feed(json.dumps(message).encode() + b"\r\n")

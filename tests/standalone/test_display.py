@@ -115,6 +115,7 @@ async def test_on_a_terminal_the_tree_is_live_and_the_bars_come_last(terminal: T
             await terminal.until("Ctrl-C: stop in order, twice: kill")
             await follow(display, seed_pod(), "app", endless(3))
             display.finish([COMPLETE])
+        await terminal.until("Job test: Complete, 3 succeeded, 0 failed (0 s)\n")
     text = terminal.text()
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1, "the cursor is given back"
     assert "\x1b[2J" not in text

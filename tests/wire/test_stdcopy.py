@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import struct
 
 import pytest
@@ -53,7 +54,7 @@ def test_a_frame_is_given_as_soon_as_it_is_complete():
 def test_any_frames_in_any_pieces(frames: list[Frame], cuts: list[int]):
     whole = written(frames)
     at = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
-    assert read(*(whole[a:b] for a, b in zip(at, at[1:], strict=False))) == frames
+    assert read(*(whole[a:b] for a, b in itertools.pairwise(at))) == frames
 
 
 @given(st.binary(max_size=200))

@@ -16,6 +16,7 @@ from vkprovider.core.restarts import next_backoff_seconds
 from vkprovider.core.sidecars import Kind, Role, Roles
 from vkprovider.core.standing import POST_START, Standing, hook_key
 from vkprovider.core.view import PodView
+from vkprovider.model.defaults import pull_policy
 from vkprovider.model.labels import spec_hash
 from vkprovider.model.observed import Run
 from vkprovider.model.refs import ContainerID
@@ -132,7 +133,7 @@ class _Walk:
         container, attempt = standing.role.container, standing.next_attempt
         image = self.view.memory.images.get(standing.name)
         if image is None or image.attempt != attempt or image.image != container.image:
-            policy = container.image_pull_policy or default_pull_policy(container.image)
+            policy = container.image_pull_policy or pull_policy(container.image)
             return PullImage(key=standing.name, image=container.image, policy=policy, attempt=attempt)
         before = standing.newest if standing.newest is None or standing.newest.attempt < attempt else None
         return StartContainer(
@@ -158,11 +159,3 @@ class _Walk:
                     handler=lifecycle.post_start,
                 )
             )
-
-
-def default_pull_policy(image: str) -> str:
-    """Always for the tag latest or none, else IfNotPresent (pkg/apis/core/v1/defaults.go)."""
-    name = image.rsplit("/", 1)[-1]
-    if "@" in name:
-        return "IfNotPresent"
-    return "Always" if ":" not in name or name.endswith(":latest") else "IfNotPresent"

@@ -43,9 +43,21 @@ class Endpoint:
         if self.socket_path:
             connector: aiohttp.BaseConnector = aiohttp.UnixConnector(self.socket_path, limit=0)
         else:
-            connector = aiohttp.TCPConnector(limit=0, ssl=_ssl_context(self.tls) if self.tls else True)
+            connector = aiohttp.TCPConnector(limit=0, ssl=self.tls_context())
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
         return aiohttp.ClientSession(self.stream_base, connector=connector, timeout=timeout)
+
+    def tls_context(self) -> ssl.SSLContext:
+        """How TLS is spoken, if it is. Reads the files."""
+        if self.tls is None:
+            return ssl.create_default_context()
+        context = ssl.create_default_context(cafile=self.tls.ca_cert if self.tls.verify else None)
+        if not self.tls.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if self.tls.cert:
+            context.load_cert_chain(*self.tls.cert)
+        return context
 
     @property
     def stream_base(self) -> str:
@@ -84,13 +96,3 @@ def _context(environ: Mapping[str, str]) -> dict[str, Any]:
     if context.TLSConfig is not None:
         found["tls"] = context.TLSConfig
     return found
-
-
-def _ssl_context(tls: TLSConfig) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=tls.ca_cert if tls.verify and tls.ca_cert else None)
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if tls.cert:
-        context.load_cert_chain(*tls.cert)
-    return context

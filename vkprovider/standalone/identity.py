@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from vkprovider.core.exits import timestamp
+from vkprovider.model.defaults import with_selector
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # apimachinery/pkg/util/rand: no vowels, so no words
 _SUFFIX = 5
@@ -22,7 +23,8 @@ def identify(raw: dict[str, Any], run_id: str, ordinal: int, now: datetime) -> d
     name = metadata.get("name") or metadata["generateName"] + _suffix(f"{run_id}/{ordinal}")
     uid = uuid.uuid5(uuid.NAMESPACE_OID, f"vkprovider/{run_id}/{raw['kind']}/{metadata['namespace']}/{name}")
     given = {"name": name, "uid": str(uid), "creationTimestamp": timestamp(now)}
-    return raw | {"metadata": metadata | given}
+    made = raw | {"metadata": metadata | given}
+    return with_selector(made) if raw["kind"] == "Job" else made
 
 
 def _suffix(seed: str) -> str:
