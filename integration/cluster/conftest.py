@@ -16,6 +16,7 @@ import pytest
 from .binaries import find_binaries
 from .clients import Cluster
 from .controlplane import ControlPlane
+from .waiting import eventually
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +40,6 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     """A new namespace where pods are admitted; it goes with all it holds."""
     name = f"test-{uuid4().hex[:8]}"
     cluster.kubectl("create", "namespace", name)
-    cluster.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={name}", "--timeout=30s")
+    eventually(lambda: cluster.get("serviceaccounts", f"--namespace={name}")["items"])
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")

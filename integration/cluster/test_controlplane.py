@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.error import URLError
@@ -22,6 +22,7 @@ from docker.models.networks import Network
 from .binaries import BUILD, BinariesError, find_binaries
 from .clients import Cluster, KubectlError
 from .controlplane import ControlPlane
+from .waiting import eventually
 
 pytestmark = pytest.mark.cluster
 
@@ -36,13 +37,6 @@ spec:
       nodeSelector: {type: virtual-kubelet}
       containers: [{name: main, image: busybox, command: ["true"]}]
 """
-
-
-def eventually(holds: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it does not hold in time"
-        time.sleep(0.05)
 
 
 def is_built() -> bool:

@@ -14,7 +14,7 @@ from vkprovider.engine.endpoint import find_endpoint
 
 @pytest.fixture(scope="session")
 def client() -> Iterator[docker.APIClient]:
-    client = find_endpoint().client("auto")
+    client = find_endpoint().client()
     yield client
     client.close()
 

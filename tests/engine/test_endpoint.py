@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.node.servers import CERTIFICATE
-from vkprovider.engine.endpoint import find_endpoint
+from vkprovider.engine.endpoint import find_endpoint, tls_context
 from vkprovider.errors import EngineUnavailable
 
 USUAL = "http+unix:///var/run/docker.sock"
@@ -84,7 +84,7 @@ def test_what_names_no_engine(environ: dict[str, str], message: str):
 
 
 @pytest.mark.parametrize(("verify", "mode"), [("1", ssl.CERT_REQUIRED), ("", ssl.CERT_NONE)])
-async def test_tls_from_the_environment(certificates: Path, verify: str, mode: ssl.VerifyMode):
+def test_tls_from_the_environment(certificates: Path, verify: str, mode: ssl.VerifyMode):
     environ = {
         "DOCKER_HOST": "tcp://127.0.0.1:2376",
         "DOCKER_CERT_PATH": str(certificates),
@@ -95,7 +95,8 @@ async def test_tls_from_the_environment(certificates: Path, verify: str, mode: s
     client = endpoint.client("1.41")
     assert client.cert == (str(certificates / "cert.pem"), str(certificates / "key.pem"))
     assert client.verify == (str(certificates / "ca.pem") if verify else False)
-    context = endpoint.tls_context()
+    assert endpoint.tls is not None
+    context = tls_context(endpoint.tls)
     assert context.verify_mode is mode
     assert context.check_hostname is bool(verify)
 

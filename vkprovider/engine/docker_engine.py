@@ -32,6 +32,7 @@ from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.ports import EngineInfo, ExecResult, ImageInfo, LogLine, PullProgress, RegistryAuth
 
 THREADS = 8
+UNARY_SECONDS = 30.0
 DEFAULT_STOP_SIGNAL = "TERM"
 
 
@@ -39,14 +40,22 @@ class DockerEngine:
     """The containers of one node on a Docker engine.
 
     ``base_url`` "" means the engine that the ``docker`` command would use, ``sandbox_image`` "" the built-in one.
-    ``threads`` bounds the calls made at once; streams and pulls do not count. To be used within one event loop.
+    ``threads`` bounds the calls made at once, ``timeout`` how many seconds each may take; streams and pulls are not
+    counted and take their time. To be used within one event loop.
     Raises EngineUnavailable if no engine is configured; whether it answers is seen by the first call.
     """
 
-    def __init__(self, node: str, base_url: str = "", sandbox_image: str = "", threads: int = THREADS) -> None:
+    def __init__(
+        self,
+        node: str,
+        base_url: str = "",
+        sandbox_image: str = "",
+        threads: int = THREADS,
+        timeout: float = UNARY_SECONDS,
+    ) -> None:
         endpoint = find_endpoint(base_url)
         self.node = node
-        self._unary = Unary(endpoint, threads)
+        self._unary = Unary(endpoint, threads, timeout)
         self._streaming = Streaming(endpoint, self._unary)
         self._images = Images(self._unary, self._streaming)
         self._sandbox = SandboxSource(self._unary, self._images, sandbox_image)

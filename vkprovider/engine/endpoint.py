@@ -16,7 +16,6 @@ from docker.utils import kwargs_from_env, parse_host
 
 from vkprovider.errors import EngineUnavailable
 
-UNARY_SECONDS = 30  # the longest that a call which answers at once may take
 CONNECT_SECONDS = 30
 
 
@@ -32,9 +31,9 @@ class Endpoint:
         """The path of the engine's socket on this machine, "" if it is reached over the network."""
         return self.url.removeprefix("http+unix://") if self.url.startswith("http+unix://") else ""
 
-    def client(self, version: str) -> docker.APIClient:
+    def client(self, version: str = "auto", timeout: float = 30.0) -> docker.APIClient:
         """A client for one thread; version "auto" asks the engine which it speaks. Raises DockerException."""
-        client = docker.APIClient(base_url=self.url, version=version, timeout=UNARY_SECONDS, tls=self.tls or False)
+        client = docker.APIClient(base_url=self.url, version=version, timeout=timeout, tls=self.tls or False)
         client.trust_env = False  # no proxy stands between a node and its engine, and nothing is to be looked up
         return client
 
@@ -43,21 +42,9 @@ class Endpoint:
         if self.socket_path:
             connector: aiohttp.BaseConnector = aiohttp.UnixConnector(self.socket_path, limit=0)
         else:
-            connector = aiohttp.TCPConnector(limit=0, ssl=self.tls_context())
+            connector = aiohttp.TCPConnector(limit=0, ssl=tls_context(self.tls) if self.tls else True)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
         return aiohttp.ClientSession(self.stream_base, connector=connector, timeout=timeout)
-
-    def tls_context(self) -> ssl.SSLContext:
-        """How TLS is spoken, if it is. Reads the files."""
-        if self.tls is None:
-            return ssl.create_default_context()
-        context = ssl.create_default_context(cafile=self.tls.ca_cert if self.tls.verify else None)
-        if not self.tls.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if self.tls.cert:
-            context.load_cert_chain(*self.tls.cert)
-        return context
 
     @property
     def stream_base(self) -> str:
@@ -96,3 +83,14 @@ def _context(environ: Mapping[str, str]) -> dict[str, Any]:
     if context.TLSConfig is not None:
         found["tls"] = context.TLSConfig
     return found
+
+
+def tls_context(tls: TLSConfig) -> ssl.SSLContext:
+    """What docker-py makes of these files, for streams. Reads them."""
+    context = ssl.create_default_context(cafile=tls.ca_cert if tls.verify else None)
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert:
+        context.load_cert_chain(*tls.cert)
+    return context

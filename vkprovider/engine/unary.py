@@ -16,7 +16,7 @@ from typing import Any
 import docker
 import msgspec
 
-from vkprovider.engine.endpoint import UNARY_SECONDS, Endpoint
+from vkprovider.engine.endpoint import Endpoint
 from vkprovider.engine.refusals import FAILURES, engine_error, refused
 from vkprovider.errors import EngineUnavailable
 
@@ -26,8 +26,9 @@ Params = Mapping[str, str | int]
 class Unary:
     """The engine's JSON calls. The API version is the engine's own, asked once."""
 
-    def __init__(self, endpoint: Endpoint, threads: int) -> None:
+    def __init__(self, endpoint: Endpoint, threads: int, timeout: float) -> None:
         self._endpoint = endpoint
+        self._timeout = timeout
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="docker")
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -70,7 +71,7 @@ class Unary:
                 params=params,
                 data=msgspec.json.encode(body) if body is not None else content,
                 headers={"Content-Type": "application/json" if content is None else "application/x-tar"},
-                timeout=UNARY_SECONDS,
+                timeout=self._timeout,
             )
             if response.status_code >= 400:
                 raise refused(response.status_code, response.content)
@@ -85,7 +86,7 @@ class Unary:
             return client
         with self._lock:  # only one asks for the version
             try:
-                client = self._endpoint.client(self._version or "auto")
+                client = self._endpoint.client(self._version or "auto", self._timeout)
             except FAILURES as exc:
                 raise engine_error(exc) from exc
             self._version = client.api_version
