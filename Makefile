@@ -40,7 +40,7 @@ docker-26: venv busybox ## the tests on a second, newer engine, which is fetched
 	{ $(PYTEST) -m docker tests integration; code=$$?; integration/engines/start-engine.sh stop; exit $$code; }
 
 bench: engine venv busybox ## speed, as ratios to raw Docker calls
-	@$(PYTEST) -s integration/benchmarks
+	@$(BIN)/python -m integration.benchmarks.run_speed
 
 clean: ## remove the environment and what the tools keep
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -57,9 +57,9 @@ class ScriptedEngine:
 @asynccontextmanager
 async def serving(engine: ScriptedEngine) -> AsyncIterator[None]:
     """The engine is up within, and hangs up on everybody at the end."""
-    runner = web.ServerRunner(web.Server(engine.serve))
+    runner = web.ServerRunner(web.Server(engine.serve), shutdown_timeout=0)
     await runner.setup()
-    site = web.UnixSite(runner, engine.url.removeprefix("unix://"), shutdown_timeout=0)
+    site = web.UnixSite(runner, engine.url.removeprefix("unix://"))
     await site.start()
     try:
         yield

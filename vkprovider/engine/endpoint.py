@@ -33,7 +33,12 @@ class Endpoint:
 
     def client(self, version: str = "auto", timeout: float = 30.0) -> docker.APIClient:
         """A client for one thread; version "auto" asks the engine which it speaks. Raises DockerException."""
-        client = docker.APIClient(base_url=self.url, version=version, timeout=timeout, tls=self.tls or False)
+        client = docker.APIClient(
+            base_url=self.url,
+            version=version,
+            timeout=timeout,  # type: ignore[arg-type]  # the stubs know of whole seconds only
+            tls=self.tls or False,
+        )
         client.trust_env = False  # no proxy stands between a node and its engine, and nothing is to be looked up
         return client
 
