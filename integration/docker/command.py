@@ -7,8 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -268,11 +271,13 @@ def conditions_of(obj: dict[str, Any]) -> dict[str, str]:
     return {c["type"]: c.get("reason", "") for c in obj["status"]["conditions"] if c["status"] == "True"}
 
 
+def seconds(timestamp: str) -> float:
+    """A time in a status, in seconds since 1970."""
+    return datetime.fromisoformat(timestamp).timestamp()
+
+
 def eventually(look: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
     """Look until what is seen is true of anything, and give it."""
-    import threading
-    import time
-
     deadline, pause = time.monotonic() + seconds, threading.Event()
     while not (seen := look()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"

@@ -31,10 +31,9 @@ own_pid() {
 install() {
 	packages="docker.io ca-certificates"
 	[ -d /sys/module/apparmor ] && packages="$packages apparmor"
-	# From Debian 13 on the client is a package of its own.
-	apt-cache show docker-cli >/dev/null 2>&1 && packages="$packages docker-cli"
 	# shellcheck disable=SC2086  # one argument per package
 	"$here/apt.sh" $packages
+	command -v docker >/dev/null || "$here/apt.sh" docker-cli # a package of its own from Debian 13 on
 }
 
 start_by_init() {

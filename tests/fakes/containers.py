@@ -105,6 +105,7 @@ class FakeContainer:
             start_error=self.start_error,
             image=identity.image,
             image_id=self.image_id,
+            image_digest=identity.image_digest,
             backoff_seconds=identity.backoff_seconds,
             spec_hash=identity.hash,
             stop_signal=self.stop_signal,

@@ -38,6 +38,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     """What the shell found and prepared for one start. ``image_user`` is the image's ``user[:group]``."""
 
     image_user: str = ""
+    image_digest: str = ""
     env: Env = ()
     mounts: tuple[Mount, ...] = ()
 
@@ -85,6 +86,7 @@ def plan_container(
         attempt=start.attempt,
         sandbox_id=start.sandbox_id,
         image=container.image,
+        image_digest=gathered.image_digest,
         backoff_seconds=start.backoff_seconds,
         hash=spec_hash(container),
     )

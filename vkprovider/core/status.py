@@ -144,7 +144,7 @@ def _back_off(view: PodView, standing: Standing, instance: ContainerState) -> st
     assert standing.restart_at is not None
     seconds = int((standing.restart_at - finished).total_seconds())
     where = f"restarting failed container={standing.name} pod={meta.name}_{meta.namespace}({meta.uid})"
-    return f"back-off {go_duration(seconds)} {where}"
+    return f"back-off {go_duration(seconds)} {where}" if seconds else where
 
 
 def go_duration(seconds: int) -> str:
@@ -168,4 +168,9 @@ def _was_initialized(roles: Roles, standings: Mapping[str, Standing]) -> bool:
 
 
 def _image_id(newest: ContainerState | None) -> str:
-    return f"docker://{newest.image_id}" if newest is not None and newest.image_id else ""
+    """cri-dockerd's forms: by digest where the image can be had again from a registry."""
+    if newest is None:
+        return ""
+    if newest.image_digest:
+        return f"docker-pullable://{newest.image_digest}"
+    return f"docker://{newest.image_id}" if newest.image_id else ""

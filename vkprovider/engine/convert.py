@@ -204,6 +204,7 @@ def _container(entry: Json, identity: keys.ContainerIdentity) -> ContainerState:
         start_error=error,
         image=identity.image,
         image_id=entry["Image"] if state else entry["ImageID"],
+        image_digest=identity.image_digest,
         backoff_seconds=identity.backoff_seconds,
         spec_hash=identity.hash,
         stop_signal=entry["Config"].get("StopSignal") or "" if state else "",

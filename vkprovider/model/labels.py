@@ -25,6 +25,7 @@ TYPE = "vkprovider.type"
 ATTEMPT = "vkprovider.attempt"
 SANDBOX = "vkprovider.sandbox"
 IMAGE = "vkprovider.image"
+DIGEST = "vkprovider.image-digest"
 BACKOFF = "vkprovider.backoff-seconds"
 HASH = "vkprovider.hash"
 
@@ -45,6 +46,7 @@ class ContainerIdentity(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     sandbox_id: ContainerID = ContainerID("")
     image: str = ""
+    image_digest: str = ""  # name@sha256:..., where the image came from a registry
     backoff_seconds: int = 0
     hash: str = ""
 
@@ -66,6 +68,7 @@ def encode(identity: ContainerIdentity) -> dict[str, str]:
         ATTEMPT: str(identity.attempt),
         SANDBOX: identity.sandbox_id,
         IMAGE: identity.image,
+        DIGEST: identity.image_digest,
         BACKOFF: str(identity.backoff_seconds),
         HASH: identity.hash,
     }
@@ -84,6 +87,7 @@ def decode(labels: Mapping[str, str]) -> ContainerIdentity | None:
             attempt=int(labels[ATTEMPT]),
             sandbox_id=ContainerID(labels.get(SANDBOX, "")),
             image=labels.get(IMAGE, ""),
+            image_digest=labels.get(DIGEST, ""),
             backoff_seconds=int(labels.get(BACKOFF, "0")),
             hash=labels.get(HASH, ""),
         )

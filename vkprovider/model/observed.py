@@ -41,6 +41,7 @@ class ContainerState(msgspec.Struct, frozen=True, kw_only=True):
     start_error: str = ""
     image: str = ""  # as the pod spec named it
     image_id: str = ""
+    image_digest: str = ""
     backoff_seconds: int = 0
     spec_hash: str = ""
     stop_signal: str = ""  # of the image; "" means TERM

@@ -156,7 +156,9 @@ class Performer:
         env = resolve_env(pod, container, objects, host_ip=self._node.host_ip, pod_ips=ips, node_name=self._node.name)
         mounts = await self._files.container_mounts(pod, container, action.attempt, dict(env), ips)
         image = self._images.get(action.image_id) or await self._engine.image(action.image_id)
-        return Gathered(image_user=image.user if image is not None else "", env=env, mounts=mounts)
+        if image is None:
+            raise Fault(f"image {action.image_id} is not in the engine any more", "CreateContainerError")
+        return Gathered(image_user=image.user, image_digest=image.digest, env=env, mounts=mounts)
 
     async def _fetch(self, refs: frozenset[ObjectRef]) -> Mapping[ObjectRef, Mapping[str, Any] | None]:
         return {ref: await self._objects.get(ref) for ref in sorted(refs)}
