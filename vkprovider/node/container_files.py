@@ -30,8 +30,10 @@ def read_termination_message(path: str) -> str:
     except OSError as exc:
         return f"Error on reading termination log {path}: {exc.strerror}"
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
             return f"Error on reading termination log {path}: not a regular file"
+        os.lseek(fd, max(0, status.st_size - _MESSAGE_BYTES), os.SEEK_SET)
         return os.read(fd, _MESSAGE_BYTES).decode(errors="replace")
     finally:
         os.close(fd)
