@@ -70,11 +70,6 @@ class Run:
 
     def finish(self, seconds: float = PATIENCE) -> int:
         """Wait for the end, and give the exit code."""
-        _ = self.node
-        return self.end(seconds)
-
-    def end(self, seconds: float = PATIENCE) -> int:
-        """As ``finish``, where perhaps no run is begun at all."""
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -194,7 +189,13 @@ class Command:
         return str(path)
 
     def run(self, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None) -> Run:
-        """Start ``vkprovider run``; without ``-o`` its display is on ``out``, else on ``err``."""
+        """Start ``vkprovider run``, and return when it has begun; its display is on ``out``, with ``-o`` on ``err``."""
+        run = self.launch(*arguments, stdin=stdin, env=env)
+        _ = run.node
+        return run
+
+    def launch(self, *arguments: str, stdin: str = "", env: Mapping[str, str] | None = None) -> Run:
+        """As ``run``, without waiting: for one that may not get as far."""
         process = self._open("run", *arguments, env=env)
         assert process.stdin is not None
         process.stdin.write(stdin)

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugins.real_parts import missing
+from vkprovider.engine import sandbox_image
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
@@ -160,3 +161,9 @@ def test_nothing_of_the_build_is_left_in_the_image(image: str) -> None:
         [*listing, "/opt", "/source", "/wheels", "/root/.cache"], capture_output=True, text=True, check=False
     )
     assert result.stdout == "/opt\n"
+
+
+def test_the_installed_program_brings_its_sandbox_image(image: str) -> None:
+    ask = "from vkprovider.engine import sandbox_image; print(sandbox_image.name('amd64'))"
+    named = docker("run", "--rm", "--network=none", "--entrypoint=/opt/vkprovider/bin/python", image, "-c", ask)
+    assert named.strip() == sandbox_image.name("amd64")

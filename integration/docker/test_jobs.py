@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from integration.docker.command import Command, Run, conditions_of, seconds, status_of
+from integration.docker.command import Run, conditions_of, seconds, status_of
 from integration.docker.conftest import CommandIn
 from integration.docker.pods import ALWAYS, MARK, example, job, on_term, shell
 from integration.docker.records import KILL, TERM
@@ -42,16 +42,11 @@ def runs(command_in: CommandIn, tmp_path_factory: pytest.TempPathFactory) -> Ite
     manifests |= {name: answering(*variant) for name, variant in ANSWERS.items()}
     manifests["fails"] = job("fails", shell("app", "exit 3"), backoffLimit=2)
     with command_in(tmp_path_factory.mktemp("jobs")) as command:
-        runs = {name: start(command, name, manifest) for name, manifest in manifests.items()}
+        files = {name: command.file(manifest, name=f"{name}.json") for name, manifest in manifests.items()}
+        runs = {name: command.run("-o", "json", file) for name, file in files.items()}
         for run in runs.values():
             run.finish(LONGEST)
         yield runs
-
-
-def start(command: Command, name: str, manifest: dict[str, Any]) -> Run:
-    run = command.run("-o", "json", command.file(manifest, name=f"{name}.json"))
-    _ = run.node  # so that they begin one after the other
-    return run
 
 
 @pytest.mark.parametrize("name", KILLED)

@@ -60,10 +60,6 @@ def test_all_are_told_of_the_end_when_it_begins(traps: dict[str, Run], why: str)
     assert [word for _, word in story[:named]] == ["Killing"] * named
 
 
-def slow_to_start(name: str, script: str) -> str:
-    return f"sleep 1; touch /tmp/started; {script}"
-
-
 def test_a_mixed_pod_starts_in_order_and_stops_in_the_reverse_order(command: Command) -> None:
     """Each sidecar takes a while to end, so that one stopped out of turn would be seen."""
     slowly = on_term("sleep 1; exit 0")

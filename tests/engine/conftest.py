@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import gc
+import warnings
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,12 @@ async def engine(scripted: ScriptedEngine) -> AsyncIterator[DockerEngine]:
     with blockbuster_ctx("vkprovider"):
         yield engine
     await engine.close()
+
+
+@pytest.fixture
+def failed_connects() -> Iterator[None]:
+    """For tests without an engine: docker-py does not close a socket that it could not connect."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "unclosed <socket", ResourceWarning)
+        yield
+        gc.collect()

@@ -57,7 +57,7 @@ class ScriptedEngine:
 @asynccontextmanager
 async def serving(engine: ScriptedEngine) -> AsyncIterator[None]:
     """The engine is up within, and hangs up on everybody at the end."""
-    runner = web.ServerRunner(web.Server(engine.serve), shutdown_timeout=0)
+    runner = web.ServerRunner(web.Server(engine.serve, handler_cancellation=True), shutdown_timeout=0.01)
     await runner.setup()
     site = web.UnixSite(runner, engine.url.removeprefix("unix://"))
     await site.start()

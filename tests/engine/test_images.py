@@ -181,6 +181,7 @@ async def test_without_credentials_the_users_own_are_taken(
     assert (json.loads(base64.urlsafe_b64decode(given))["username"] if given else None) == expected
 
 
+@pytest.mark.filterwarnings("ignore:docker-credential-never-installed")
 async def test_a_credential_helper_that_is_missing_does_no_harm(
     engine: DockerEngine, scripted: ScriptedEngine, docker_config: Path
 ):

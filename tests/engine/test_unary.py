@@ -49,6 +49,7 @@ async def test_refusals(engine: DockerEngine, scripted: ScriptedEngine, status: 
     assert type(raised.value) is kind
 
 
+@pytest.mark.usefixtures("failed_connects")
 async def test_nobody_there(tmp_path: Path):
     engine = DockerEngine("node", f"unix://{tmp_path}/none.sock")
     with pytest.raises(EngineUnavailable, match="No such file or directory"):
@@ -58,6 +59,7 @@ async def test_nobody_there(tmp_path: Path):
     await engine.close()
 
 
+@pytest.mark.usefixtures("failed_connects")
 async def test_an_engine_that_comes_back_is_used_again(tmp_path: Path):
     scripted = ScriptedEngine(tmp_path / "engine.sock")
     scripted.answers["GET /containers/json"] = []

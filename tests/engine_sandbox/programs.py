@@ -8,7 +8,6 @@ import subprocess
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "vkprovider" / "engine" / "sandbox"
-COMPILERS = {"amd64": "x86_64-linux-gnu-gcc", "arm64": "aarch64-linux-gnu-gcc"}
 EMULATORS = {"amd64": "qemu-x86_64-static", "arm64": "qemu-aarch64-static"}
 OWN_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "")
 
@@ -18,11 +17,6 @@ def launcher(arch: str) -> list[str] | None:
     if arch == OWN_ARCHITECTURE:
         return []
     return [EMULATORS[arch]] if shutil.which(EMULATORS[arch]) else None
-
-
-def build(arch: str, output: Path) -> None:
-    """Build the program as its recipe says. Raises CalledProcessError."""
-    subprocess.run([SOURCE / "build.sh", arch, output], check=True, timeout=60)
 
 
 class Program:

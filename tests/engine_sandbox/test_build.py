@@ -9,29 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine_sandbox.programs import COMPILERS, SOURCE, build
+from tests.engine_sandbox.programs import SOURCE
+from tests.plugins.real_parts import missing
 
-COMMITTED_WITH = "12"  # the major version of gcc, as build.sh says
+COMPILERS = {"amd64": "x86_64-linux-gnu-gcc-12", "arm64": "aarch64-linux-gnu-gcc-12"}
 ELF_MACHINES = {"amd64": 62, "arm64": 183}
 
 
 @pytest.mark.parametrize("arch", COMPILERS)
 def test_the_recipe_gives_the_committed_program(arch: str, tmp_path: Path) -> None:
-    """Byte for byte with the compiler it was built with; another one gives other bytes of the same kind, and what
-    those do is tested beside the committed program's deeds."""
-    compiler = COMPILERS[arch]
-    if shutil.which(compiler) is None:
-        pytest.skip(f"{compiler} is not installed")
-    build(arch, tmp_path / "first")
-    build(arch, tmp_path / "second")
-    rebuilt = (tmp_path / "first").read_bytes()
-    assert rebuilt == (tmp_path / "second").read_bytes()
-    version = subprocess.run([compiler, "-dumpversion"], capture_output=True, text=True, check=True).stdout.strip()
-    committed = (SOURCE / f"sandbox-{arch}").read_bytes()
-    if version.split(".")[0] == COMMITTED_WITH:
-        assert rebuilt == committed
-    else:
-        assert abs(len(rebuilt) - len(committed)) < 1024
+    if shutil.which(COMPILERS[arch]) is None:
+        missing(f"{COMPILERS[arch]} is not installed")
+    subprocess.run([SOURCE / "build.sh", arch, tmp_path / "program"], check=True, timeout=60)
+    assert (tmp_path / "program").read_bytes() == (SOURCE / f"sandbox-{arch}").read_bytes()
 
 
 @pytest.mark.parametrize("arch", COMPILERS)

@@ -23,6 +23,7 @@ from tests.standalone.test_chronicle import job
 from vkprovider.core.actions import PodEvent
 from vkprovider.ports import LogLine, PullProgress
 from vkprovider.standalone.display import Display, is_terminal
+from vkprovider.standalone.job_view import JobEvent
 from vkprovider.standalone.log_view import follow
 
 PATIENCE = 20.0  # seconds; no test comes near it
@@ -111,6 +112,8 @@ async def test_on_a_terminal_the_tree_is_live_and_the_bars_come_last(terminal: T
         terminal.read()
         async with Display(terminal.stream, Stopped()) as display:
             display.note("the image was made \x1b[2Jon the spot")
+            display.job_event("test", JobEvent(type="Normal", reason="SuccessfulCreate", message="Created a pod"))
+            display.job_event("test", JobEvent(type="Warning", reason="FailedCreate", message="no more pods"))
             show_the_seeds_job(display)
             await terminal.until("Ctrl-C: stop in order, twice: kill")
             await follow(display, seed_pod(), "app", endless(3))
@@ -120,7 +123,8 @@ async def test_on_a_terminal_the_tree_is_live_and_the_bars_come_last(terminal: T
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1, "the cursor is given back"
     assert "\x1b[2J" not in text
     lines = plain(text)
-    assert lines[0] == "the image was made on the spot"
+    assert lines[:2] == ["the image was made on the spot", "Job test: FailedCreate: no more pods"]
+    assert "Created a pod" not in text
     assert any(line.endswith("test-x9k2f/app     | line 2") for line in lines)
     end = lines[next(i for i in reversed(range(len(lines))) if lines[i].startswith("Job test  Complete")) :]
     assert end[0].startswith("Job test  Complete  3/3 succeeded")

@@ -16,6 +16,7 @@ from tests.standalone.test_tree import MARK, expected
 from vkprovider.core.actions import ProbeFailed
 from vkprovider.standalone.chronicle import Chronicle
 from vkprovider.standalone.fold import fold_job, fold_look
+from vkprovider.standalone.job_view import JobEvent
 from vkprovider.standalone.log_view import Output
 from vkprovider.standalone.plain import PlainLines
 
@@ -123,6 +124,16 @@ def test_a_failed_job_says_why() -> None:
     assert told.lines == [
         "12:00:00.000 job/test  Active 1 active, 0/3 succeeded, 0 failed",
         "12:00:09.000 job/test  Failed BackoffLimitExceeded reached the limit 0 active, 0/3 succeeded, 3 failed",
+    ]
+
+
+def test_events_of_jobs_are_lines_like_those_of_pods() -> None:
+    plain = PlainLines(io.StringIO())
+    made = JobEvent(type="Normal", reason="SuccessfulCreate", message="Created pod: test-x9k2f")
+    over = JobEvent(type="Warning", reason="BackoffLimitExceeded", message="too often")
+    assert [*plain.job_event("test", made, at(1)), *plain.job_event("test", over, at(2))] == [
+        "12:00:01.000 job/test  SuccessfulCreate Created pod: test-x9k2f",
+        "12:00:02.000 job/test  Warning BackoffLimitExceeded too often",
     ]
 
 

@@ -38,7 +38,7 @@ def bars(timeline: Timeline, sheet: Sheet) -> list[Text]:
     """The timeline as lines of at most ``sheet.width`` columns."""
     rows = [row for band in timeline.bands for row in band.rows]
     names = min(max((len(r.name) for r in rows), default=0), NAME_CELLS)
-    results = max((len(r.result) for r in rows), default=4)
+    results = max([len("exit"), *(len(r.result) for r in rows)])
     cells = max(LEAST_CELLS, sheet.width - names - results - 4)
     lines = [_axis(timeline, names + 2, cells)]
     for band in timeline.bands:

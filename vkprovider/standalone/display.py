@@ -17,6 +17,7 @@ from vkprovider.model.pod import Pod
 from vkprovider.ports import Clock, LogLine, PullProgress
 from vkprovider.standalone.chronicle import Chronicle
 from vkprovider.standalone.fold import fold_job, fold_look, fold_progress
+from vkprovider.standalone.job_view import JobEvent
 from vkprovider.standalone.log_view import Output
 from vkprovider.standalone.outlet import Outlet
 from vkprovider.standalone.plain import PlainLines, Recorded
@@ -34,6 +35,8 @@ class Face(Protocol):
     def changed(
         self, before: Chronicle, after: Chronicle, events: Sequence[Recorded], at: datetime
     ) -> Iterable[Any]: ...
+
+    def job_event(self, job: str, event: JobEvent, at: datetime) -> Iterable[Any]: ...
 
     def note(self, text: str, at: datetime) -> Iterable[Any]: ...
 
@@ -94,6 +97,10 @@ class Display:
         """A Job as it stands now, with its status: to be called when it is created and whenever that changes."""
         now = self._clock.now()
         self._fold(lambda chronicle: fold_job(chronicle, job, now), now)
+
+    def job_event(self, job: str, event: JobEvent) -> None:
+        """An event about a Job, given by its name."""
+        self._guarded(lambda: self._say(self._face.job_event(job, event, self._clock.now())))
 
     def note(self, text: str) -> None:
         """Something the user should know: ``interrupted: stopping in order; Ctrl-C again kills``."""

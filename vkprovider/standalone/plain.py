@@ -26,6 +26,7 @@ from vkprovider.model.pod import Pod
 from vkprovider.standalone.chronicle import Chronicle, ContainerStory, JobStory, PodStory, State
 from vkprovider.standalone.explain import ending_text, exit_text, job_text, pod_text
 from vkprovider.standalone.fold import container_of
+from vkprovider.standalone.job_view import JobEvent
 from vkprovider.standalone.log_view import LineAssembler, Output, prefix_width
 from vkprovider.standalone.wording import clean, seconds_text, times_text
 
@@ -66,8 +67,10 @@ class PlainLines:
     def _event(pod: Pod, event: PodEvent, at: datetime) -> str:
         name = container_of(event)
         kind = next((r.kind for r in classify(pod).all if r.name == name), None)
-        word = f"Warning {event.reason}" if event.type == "Warning" else event.reason
-        return _line(at, _subject(pod.metadata.name, name, kind), word, event.message)
+        return _line(at, _subject(pod.metadata.name, name, kind), _event_word(event), event.message)
+
+    def job_event(self, job: str, event: JobEvent, at: datetime) -> Iterator[str]:
+        yield _line(at, f"job/{job}", _event_word(event), event.message)
 
     def note(self, text: str, at: datetime) -> Iterator[str]:
         yield _line(at, OWN, text)
@@ -111,6 +114,10 @@ def _line(at: datetime, subject: str, *words: str) -> str:
 
 def _subject(pod: str, container: str, kind: Kind | None) -> str:
     return f"pod/{pod}  container/{container} ({kind})" if container else f"pod/{pod}"
+
+
+def _event_word(event: PodEvent | JobEvent) -> str:
+    return f"Warning {event.reason}" if event.type == "Warning" else event.reason
 
 
 def _job_words(job: JobStory) -> tuple[str, ...]:

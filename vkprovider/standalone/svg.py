@@ -54,7 +54,7 @@ class _Picture:
         rows = [row for band in timeline.bands for row in band.rows]
         names = min(max((len(r.name) for r in rows), default=0), NAME_CHARS)
         kinds = max((len(r.kind) for r in rows), default=0)
-        results = max((len(r.result) for r in rows), default=4)
+        results = max([len("exit"), *(len(r.result) for r in rows)])
         self.kind_x = MARGIN + names * CHAR + 10
         self.left = self.kind_x + kinds * CHAR + 14
         self.right = WIDTH - MARGIN - results * CHAR - 12

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from vkprovider.standalone.bars import bars, endings
 from vkprovider.standalone.chronicle import Chronicle
+from vkprovider.standalone.job_view import JobEvent
 from vkprovider.standalone.log_view import LineAssembler, Output, prefix_width
 from vkprovider.standalone.plain import Recorded
 from vkprovider.standalone.timeline import timeline
@@ -46,6 +47,11 @@ class Terminal:
         """Nothing is said about changes and events: the tree shows them, and the warnings that matter."""
         yield from ()
 
+    def job_event(self, job: str, event: JobEvent, at: datetime) -> Iterator[Text]:
+        """Only warnings are said: what a Job does in the normal course of things is in the tree."""
+        if event.type == "Warning":
+            yield from self.note(f"Job {job}: {event.reason}: {event.message}", at)
+
     def note(self, text: str, at: datetime) -> Iterator[Text]:
         yield Text(clean(text), style="bold yellow")
 
@@ -71,7 +77,7 @@ class Terminal:
         if self._over:
             self._stop()
         if lines:
-            self._console.print(Group(*lines), soft_wrap=True)
+            self._console.print(Group(*lines), crop=False)
         if not self._over:
             self._draw(chronicle)
 
@@ -116,4 +122,7 @@ class Terminal:
         colour = self._colours.setdefault(piece.source, _COLOURS[len(self._colours) % len(_COLOURS)])
         for stream, text in self._assembler.feed(piece):
             bar = (" | ", "red" if stream == "stderr" else "dim")
-            yield Text.assemble((piece.source.ljust(self._width), colour), bar, text)
+            line = Text.assemble((piece.source.ljust(self._width), colour), bar, text)
+            # The terminal wraps it, so that what is copied from there is the line as it was.
+            line.no_wrap, line.overflow = True, "ignore"
+            yield line
