@@ -27,6 +27,7 @@ from vkprovider.standalone.job_view import JobEvent
 from vkprovider.standalone.log_view import follow
 
 PATIENCE = 20.0  # seconds; no test comes near it
+LONG = "many words " * 20 + "and an end"
 COMPLETE = job(succeeded=3, conditions=[{"type": "Complete", "status": "True"}])
 
 
@@ -117,6 +118,7 @@ async def test_on_a_terminal_the_tree_is_live_and_the_bars_come_last(terminal: T
             show_the_seeds_job(display)
             await terminal.until("Ctrl-C: stop in order, twice: kill")
             await follow(display, seed_pod(), "app", endless(3))
+            display.log_line(seed_pod(), "app", LogLine(time=T0, stream="stderr", data=LONG.encode() + b"\n"))
             display.finish([COMPLETE])
         await terminal.until("Job test: Complete, 3 succeeded, 0 failed (0 s)\n")
     text = terminal.text()
@@ -126,6 +128,7 @@ async def test_on_a_terminal_the_tree_is_live_and_the_bars_come_last(terminal: T
     assert lines[:2] == ["the image was made on the spot", "Job test: FailedCreate: no more pods"]
     assert "Created a pod" not in text
     assert any(line.endswith("test-x9k2f/app     | line 2") for line in lines)
+    assert any(line.endswith(f"test-x9k2f/app     | {LONG}") for line in lines), "wrapped by the terminal alone"
     end = lines[next(i for i in reversed(range(len(lines))) if lines[i].startswith("Job test  Complete")) :]
     assert end[0].startswith("Job test  Complete  3/3 succeeded")
     assert end[2].startswith("   ├─ sidecar  native sidecar  ✔ Completed  exit 137 -> 0")

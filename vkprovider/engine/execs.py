@@ -13,6 +13,8 @@ import os
 import signal
 from collections.abc import Sequence
 
+import structlog
+
 from vkprovider.engine.streaming import Streaming
 from vkprovider.engine.tools import Tools
 from vkprovider.engine.unary import Unary
@@ -25,6 +27,7 @@ LARGEST_OUTPUT = 10 * 1024  # what a kubelet keeps of a probe's (pkg/probe/exec/
 KILL_SECONDS = 30.0
 _WAIT_FOR_START = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds between looks, for a start that is under way
 _FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.005, 0.25
+log = structlog.get_logger()
 
 
 class Execs:
@@ -48,8 +51,7 @@ class Execs:
         except TimeoutError:
             await self._kill(exec_id, container_id)
         except asyncio.CancelledError:
-            async with asyncio.timeout(KILL_SECONDS):
-                await self._kill(exec_id, container_id)
+            await self._give_up(exec_id, container_id)
             raise
         return ExecResult(exit_code=code, output=bytes(output))
 
@@ -82,6 +84,14 @@ class Execs:
             return
         if await self._pid(exec_id) == pid:
             await self._tools.kill(pid)
+
+    async def _give_up(self, exec_id: str, container_id: ContainerID) -> None:
+        """End a command whose caller is gone. Nobody is left to be told that this failed."""
+        try:
+            async with asyncio.timeout(KILL_SECONDS):
+                await self._kill(exec_id, container_id)
+        except (EngineError, TimeoutError) as exc:
+            log.warning("a command that was given up may run on", container=container_id, error=str(exc))
 
     async def _pid(self, exec_id: str) -> int:
         """The process id as the engine sees it, 0 if the command runs no more, or was not even begun."""

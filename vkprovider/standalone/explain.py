@@ -21,7 +21,7 @@ from vkprovider.standalone.chronicle import (
 )
 from vkprovider.standalone.wording import age_text, seconds_text, times_text
 
-_SECOND = timedelta(seconds=1)
+_HALF_A_SECOND = timedelta(seconds=0.5)  # a countdown is rounded, an age cut
 
 
 class Tone(StrEnum):
@@ -86,7 +86,7 @@ def _stopping(instance: Instance, now: datetime) -> Condition:
         return Condition(word="Killing", tone=Tone.BAD, detail="KILL sent")
     due = ""
     if instance.kill_due is not None:
-        due = f"KILL in {age_text(instance.kill_due - now + _SECOND / 2)}"
+        due = f"KILL in {age_text(instance.kill_due - now + _HALF_A_SECOND)}"
     if instance.term is not None:
         sent = f"{instance.signal} {age_text(now - instance.term)} ago"
         return Condition(word="Stopping", tone=Tone.BUSY, detail=_joined(sent, due))

@@ -7,6 +7,7 @@
  *   sandbox own [-r] GID PATH...  give each PATH and everything below it to a group, as a kubelet does for fsGroup;
  *                                 -r for a volume that is mounted read-only
  *   sandbox chmod MODE PATH...    set the permissions of each PATH itself, in octal
+ *   sandbox kill PID              end a process of the namespace this runs in, at once; one that is gone is fine
  *
  * Containers have written below these paths, so nothing found there is trusted: every name is opened relative to the
  * directory it was read from, symbolic links are never followed, mounts are never emptied, and no depth of nesting
@@ -108,7 +109,7 @@ static bool complain_of(long error)
 
 static void usage(void)
 {
-	say("usage: sandbox [remove PATH... | own [-r] GID PATH... | chmod MODE PATH...]   each PATH absolute\n");
+	say("usage: sandbox [remove PATH... | own [-r] GID PATH... | chmod MODE PATH... | kill PID]   each PATH absolute\n");
 	CALL3(exit, 2, 0, 0);
 }
 
@@ -312,6 +313,19 @@ static bool chmod_entry(long directory, const char *name, int depth)
 	return result < 0 ? complain_of(result) : true;
 }
 
+/* --- kill -------------------------------------------------------------------------------------------------------- */
+
+static void kill_process(char **arguments)
+{
+	long pid = *arguments ? number_of(*arguments, 10, 0x7fffffff) : -1;
+	if (pid < 2 || arguments[1]) /* never process 1, nor what 0 and -1 stand for */
+		usage();
+	long result = CALL3(kill, pid, SIGKILL, 0);
+	push(*arguments);
+	if (result < 0 && result != -ESRCH)
+		complain_of(result);
+}
+
 /* --- pause ------------------------------------------------------------------------------------------------------- */
 
 /* Signals are taken from a queue, not by handlers: PID 1 never receives one it neither blocks nor handles. */
@@ -345,6 +359,8 @@ __attribute__((used, noreturn)) static void run(long *stack)
 		if (!*arguments || (mode = number_of(*arguments++, 8, 07777)) < 0)
 			usage();
 		visit_paths(arguments, chmod_entry);
+	} else if (equal(command, "kill")) {
+		kill_process(arguments);
 	} else {
 		usage();
 	}

@@ -1,0 +1,179 @@
+"""Images: pulled as the policy asks, from a registry on this machine; and what users see where one cannot be had."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+
+import docker
+import pytest
+
+from integration.docker.command import Command, Run, eventually
+from integration.docker.pods import ALWAYS, IMAGE, MARK, pod, shell
+from tests.engine.busybox_image import load_image
+from tests.plugins.real_parts import missing
+from vkprovider.engine.docker_engine import DockerEngine
+from vkprovider.ports import PullProgress
+
+pytestmark = pytest.mark.docker
+
+
+class Registry:
+    """A registry with one repository; each test has a tag of its own."""
+
+    def __init__(self, client: docker.APIClient, port: int) -> None:
+        self._client = client
+        self._port = port
+        self.made: set[str] = set()
+
+    def name(self) -> str:
+        name = f"127.0.0.1:{self._port}/test:{uuid.uuid4().hex[:12]}"
+        self.made.add(name)
+        return name
+
+    def publish(self, name: str, version: int) -> None:
+        """An image that knows its version, which the engine then has as well."""
+        self.have(name, version)
+        said = self._client.push(name)
+        assert '"error"' not in said, said
+
+    def have(self, name: str, version: int) -> None:
+        load_image(self._client, name, Env=[f"VERSION={version}"])
+
+    def forget(self, name: str) -> None:
+        """Have the engine lose its copy."""
+        self._client.remove_image(name, force=True)
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    program = shutil.which("docker-registry")
+    if program is None:
+        missing("docker-registry is not installed: apt-get install docker-registry")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    directory = tmp_path_factory.mktemp("registry")
+    (directory / "config.yml").write_text(
+        "version: 0.1\n"
+        f"storage: {{filesystem: {{rootdirectory: {directory / 'images'}}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n"
+    )
+    with (directory / "log").open("w") as log:
+        process = subprocess.Popen([program, "serve", str(directory / "config.yml")], stdout=log, stderr=log)
+    eventually(lambda: answers(port), f"the registry answers: {(directory / 'log').read_text()}")
+    yield port
+    process.terminate()
+    process.wait()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def registry(client: docker.APIClient, port: int) -> Iterator[Registry]:
+    registry = Registry(client, port)
+    yield registry
+    for name in registry.made:
+        if client.images(name):
+            client.remove_image(name, force=True)
+
+
+def start(command: Command, image: str, policy: str) -> Run:
+    """A pod whose app ends with the version of its image as its exit code."""
+    app = {"name": "app", "image": image, "imagePullPolicy": policy, "command": ["sh", "-c", "exit $VERSION"]}
+    return command.run_json(pod("pulls", app))
+
+
+def version_run(command: Command, image: str, policy: str) -> tuple[int, bool]:
+    """The version that runs, and whether it was pulled for that."""
+    run = start(command, image, policy)
+    code = run.finish()
+    assert run.one("app").code == code
+    return code, "Pulling" in [word for _, word in run.story("Pulling")]
+
+
+def test_an_image_that_is_missing_is_pulled(command: Command, registry: Registry) -> None:
+    image = registry.name()
+    registry.publish(image, 1)
+    registry.forget(image)
+    run = start(command, image, "IfNotPresent")
+    assert run.finish() == 1
+    assert [word for _, word in run.story("Pulling", "Pulled")] == ["Pulling", "Pulled"]
+    assert f'Successfully pulled image "{image}" in ' in str(run.err)
+
+
+def test_an_image_that_is_present_is_pulled_if_the_policy_is_always(command: Command, registry: Registry) -> None:
+    image = registry.name()
+    registry.publish(image, 2)
+    registry.have(image, 1)
+    assert version_run(command, image, "IfNotPresent") == (1, False)
+    assert version_run(command, image, "Never") == (1, False)
+    assert version_run(command, image, "Always") == (2, True)
+    assert version_run(command, image, "Never") == (2, False)
+
+
+def test_an_image_that_is_missing_is_not_pulled_if_the_policy_is_never(command: Command, registry: Registry) -> None:
+    image = registry.name()
+    registry.publish(image, 1)
+    registry.forget(image)
+    run = start(command, image, "Never")
+    run.err.until_line("container/app", "  ErrImageNeverPull", "is not present with pull policy of Never")
+    run.interrupt()
+    assert run.finish() == 130
+    assert run.instances() == []
+
+
+def test_a_missing_tag_is_told_in_the_registrys_words(command: Command, registry: Registry) -> None:
+    run = start(command, registry.name(), "IfNotPresent")
+    run.err.until_line("container/app", "  ErrImagePull ", "manifest unknown")
+    run.err.until_line("container/app", "  ImagePullBackOff ", "manifest unknown")
+    run.interrupt()
+    assert run.finish() == 130
+
+
+def test_a_registry_that_is_gone_matters_only_if_the_policy_is_always(command: Command) -> None:
+    run = start(command, IMAGE, "Always")
+    run.err.until_line("container/app", "  ErrImagePull ", "connection refused")
+    run.interrupt()
+    assert run.finish() == 130
+
+
+async def test_a_pull_tells_how_far_it_is(registry: Registry) -> None:
+    image = registry.name()
+    registry.publish(image, 1)
+    registry.forget(image)
+    told: list[PullProgress] = []
+    engine = DockerEngine(f"pull-{uuid.uuid4().hex}")
+    pulled = await engine.pull(image, (), told.append)
+    await engine.close()
+    assert pulled.env[-1] == "VERSION=1"
+    assert [progress.image for progress in told] == [image] * len(told)
+    assert 0 < told[-1].current_bytes == told[-1].total_bytes
+
+
+@pytest.mark.parametrize("form", ["native", "marked"])
+def test_a_sidecar_whose_image_cannot_be_pulled_holds_back_the_app_until_ctrl_c(command: Command, form: str) -> None:
+    image = "127.0.0.1:1/nothing/there:1"
+    app, sidecar = shell("app", "exit 0"), shell("sidecar", "exit 0") | {"image": image}
+    if form == "native":
+        spec = pod("unpullable", app, initContainers=[sidecar | ALWAYS])
+    else:
+        spec = pod("unpullable", app, sidecar | {"env": MARK})
+    run = command.run_json(spec)
+    run.err.until_line("container/sidecar", "  ErrImagePull ", "connection refused")
+    run.err.until_line("container/sidecar", "  ImagePullBackOff ", f'Back-off pulling image "{image}"')
+    asked = time.monotonic()
+    run.interrupt()
+    assert run.finish() == 130
+    assert time.monotonic() - asked < 3
+    assert run.instances() == []
+    waiting = run.status("app")["state"]["waiting"]
+    assert waiting["reason"] == "PodInitializing"
+    assert run.status("sidecar")["state"]["waiting"]["reason"] == "ImagePullBackOff"
