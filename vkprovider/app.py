@@ -61,7 +61,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(options: RunOptions) -> int:
     """Run manifests to their end; the exit code of the process."""
-    set_up_logging(sys.stderr)
+    set_up_logging()
     try:
         manifests = load(options.files)
         settings = load_settings(
@@ -81,7 +81,7 @@ def run(options: RunOptions) -> int:
 
 def down(state_dir: str) -> int:
     """Remove what interrupted and kept runs left; the exit code of the process."""
-    set_up_logging(sys.stderr)
+    set_up_logging()
     try:
         return asyncio.run(_down(load_settings(os.environ, state_dir=state_dir)))
     except (VkError, OSError) as exc:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
-from typing import TextIO
+import sys
 
 import structlog
 
 
-def set_up_logging(stream: TextIO, level: int = logging.WARNING) -> None:
-    """Log lines of at least ``level`` to ``stream``."""
+def set_up_logging(level: int = logging.WARNING) -> None:
+    """Log lines of at least ``level`` to whatever is standard error when they are written: a live display puts
+    itself there for as long as it lasts.
+    """
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(colors=stream.isatty()),
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(stream),
-        cache_logger_on_first_use=True,
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )

@@ -196,7 +196,7 @@ class Runner:
                     self._delete(pod, 0)
         self._display.job(job.full())
         for event in decision.events:
-            self._display.note(f"job/{job.job.metadata.name}: {event.message}")
+            self._display.job_event(job.job.metadata.name, event)
 
     def _facts(self, job: Job) -> tuple[PodFact, ...]:
         owned = (pod for pod in self._pods.values() if _owner(pod.raw) == job.uid)
