@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 DEMO_IMAGE := registry-cn-hangzhou.ack.aliyuncs.com/ack-demo/busybox:1.28
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit property docker docker-26 bench clean engine venv busybox
+.PHONY: help demo test check unit property docker docker-26 bench clean engine venv parts
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -17,7 +17,7 @@ demo: engine ## run a Job with a sidecar on Docker, in both its forms, from noth
 	$(BIN)/vkprovider run deploy/examples/test-sidecar-native.yaml
 	$(BIN)/vkprovider run deploy/examples/test-sidecar-marked.yaml
 
-test: engine venv busybox ## all tests: linters, unit, property, contract, Docker
+test: engine venv parts ## all tests: linters, unit, property, contract, Docker
 	@$(PYTEST) -m "not cluster" tests integration
 
 check: venv ## the linters and the type checker alone
@@ -30,16 +30,16 @@ unit: venv ## the tests that need neither Docker nor a network
 	@$(PYTEST) -m "not docker and not cluster" --ignore tests/test_lint.py tests
 
 property: venv ## the properties of the core, with many examples
-	@HYPOTHESIS_PROFILE=ci $(PYTEST) tests/property
+	@HYPOTHESIS_PROFILE=ci $(PYTEST) --timeout 1800 tests/property
 
-docker: engine venv busybox ## the tests on a Docker engine
+docker: engine venv parts ## the tests on a Docker engine
 	@$(PYTEST) -m docker tests integration
 
-docker-26: venv busybox ## the tests on a second, newer engine, which is fetched if need be
+docker-26: venv parts ## the tests on a second, newer engine, which is fetched if need be
 	@DOCKER_HOST=$$(integration/engines/start-engine.sh) && export DOCKER_HOST && \
 	{ $(PYTEST) -m docker tests integration; code=$$?; integration/engines/start-engine.sh stop; exit $$code; }
 
-bench: engine venv busybox ## speed, as ratios to raw Docker calls
+bench: engine venv parts ## speed, as ratios to raw Docker calls
 	@$(BIN)/python -m integration.benchmarks.run_speed
 
 clean: ## remove the environment and what the tools keep
@@ -51,5 +51,5 @@ engine:
 venv:
 	@$(SETUP)/venv.sh test lint
 
-busybox:
-	@command -v busybox >/dev/null || $(SETUP)/apt.sh busybox-static
+parts: # a shell and its programs to fill test images with, and ps, by which the engine lists processes
+	@{ command -v busybox && command -v ps; } >/dev/null || $(SETUP)/apt.sh busybox-static procps

@@ -18,7 +18,7 @@ from vkprovider.core.create import NodeFacts
 from vkprovider.core.network_files import parse_resolv_conf
 from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.engine.docker_engine import DockerEngine
-from vkprovider.errors import VkError
+from vkprovider.errors import EngineUnavailable, VkError
 from vkprovider.model.pod import Pod
 from vkprovider.node.checkpoint import FileCheckpoint
 from vkprovider.node.clock import SystemClock
@@ -43,6 +43,10 @@ from vkprovider.standalone.runner import Runner
 
 OWN_ERROR = 125
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+NO_ENGINE = (
+    "Is it running? Start it with 'systemctl start docker' or 'dockerd', or name another in DOCKER_HOST. "
+    "A user without root has to be in the group docker."
+)
 RESOLV_CONF = Path("/etc/resolv.conf")
 
 
@@ -75,6 +79,8 @@ def run(options: RunOptions) -> int:
         return asyncio.run(_run(options, manifests, settings))
     except ManifestError as exc:
         return _complain(*exc.lines)
+    except EngineUnavailable as exc:
+        return _complain(f"vkprovider: {exc}", NO_ENGINE)
     except (VkError, OSError) as exc:
         return _complain(f"vkprovider: {exc}")
 
@@ -84,6 +90,8 @@ def down(state_dir: str) -> int:
     set_up_logging()
     try:
         return asyncio.run(_down(load_settings(os.environ, state_dir=state_dir)))
+    except EngineUnavailable as exc:
+        return _complain(f"vkprovider: {exc}", NO_ENGINE)
     except (VkError, OSError) as exc:
         return _complain(f"vkprovider: {exc}")
 
@@ -181,14 +189,15 @@ class _Session:
 
     @asynccontextmanager
     async def engine_at_hand(self) -> AsyncIterator[DockerEngine]:
-        """The engine; without one the run leaves no trace, unless there are pods of an earlier process to care for.
+        """The engine; without one, or with Ctrl-C before there is one, the run leaves no trace, unless there are pods
+        of an earlier process to care for.
 
         Raises EngineUnavailable.
         """
         try:
             engine = DockerEngine(self.directory.node, sandbox_image=self._settings.sandbox_image)
             self._info = await engine.info()
-        except VkError:
+        except (VkError, asyncio.CancelledError):
             if not self._checkpoint.load_all():
                 self.directory.remove()
             raise

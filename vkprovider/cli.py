@@ -12,7 +12,7 @@ import click
 
 import vkprovider
 
-OWN_ERROR = 125  # as docker run: the error is vkprovider's own, not the container's
+INTERRUPTED = 130  # as shells say it of a program that SIGINT has ended
 
 _state_dir = click.option(
     "--state-dir",
@@ -75,5 +75,11 @@ def version() -> None:
 
 
 def main() -> None:
-    """The entry point. Wrong usage exits with 2, as other command lines do."""
-    cli()
+    """The entry point. Wrong usage exits with 2, as other command lines do; Ctrl-C before anything runs with 130."""
+    try:
+        sys.exit(cli.main(standalone_mode=False))
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
+    except click.Abort:
+        sys.exit(INTERRUPTED)

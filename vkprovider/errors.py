@@ -53,3 +53,60 @@ class ImagePullError(EngineError):
     """An image could not be pulled. ``reason`` is always the kubelet's waiting reason ``ErrImagePull``."""
 
     reason = "ErrImagePull"
+
+
+class ApiError(VkError):
+    """The API server refused or failed a request. The message names the verb and the resource.
+
+    ``status_reason`` is the API server's own word for it, as in ``AlreadyExists``, "" if it gave none;
+    ``retry_after`` how many seconds it asked to be left alone, 0 if it did not.
+    """
+
+    reason = "ApiError"
+
+    def __init__(self, message: str, *, status_reason: str = "", retry_after: float = 0) -> None:
+        super().__init__(message)
+        self.status_reason = status_reason
+        self.retry_after = retry_after
+
+
+class ApiNotFound(ApiError):  # noqa: N818  the API server's own words, as the others
+    """The object, or its kind, does not exist."""
+
+    reason = "NotFound"
+
+
+class ApiConflict(ApiError):  # noqa: N818
+    """The object exists already, is another one of that name, or was changed meanwhile."""
+
+    reason = "Conflict"
+
+
+class ApiGone(ApiError):  # noqa: N818
+    """The resource version asked for is no longer known: list again."""
+
+    reason = "Expired"
+
+
+class ApiForbidden(ApiError):  # noqa: N818
+    """The identity is known and may not do this."""
+
+    reason = "Forbidden"
+
+
+class ApiUnauthorized(ApiError):  # noqa: N818
+    """There are no credentials, or they are not accepted."""
+
+    reason = "Unauthorized"
+
+
+class ApiInvalid(ApiError):  # noqa: N818
+    """The request cannot be accepted as it is, now or later."""
+
+    reason = "Invalid"
+
+
+class ApiUnavailable(ApiError):  # noqa: N818
+    """The API server cannot be reached, did not answer in time, or asks to come again later."""
+
+    reason = "ServiceUnavailable"

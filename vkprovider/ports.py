@@ -20,7 +20,7 @@ from vkprovider.model.refs import ContainerID, ObjectRef, PodUID
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What the engine says of itself and its host. ``memory`` in bytes."""
+    """What the engine says of itself and its host. ``memory`` in bytes; ``root_dir`` is where it keeps its data."""
 
     version: str
     api_version: str
@@ -30,6 +30,7 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     operating_system: str
     cpus: int
     memory: int
+    root_dir: str = ""
     rootless: bool = False
     runtimes: tuple[str, ...] = ()
 
@@ -45,6 +46,13 @@ class ImageInfo(msgspec.Struct, frozen=True, kw_only=True):
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
     stop_signal: str = ""
+
+
+class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image in the engine's store by all its names, those with a digest first."""
+
+    names: tuple[str, ...]
+    size_bytes: int
 
 
 class RegistryAuth(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +128,10 @@ class ContainerEngine(Protocol):
 
     async def image(self, name: str) -> ImageInfo | None:
         """The image as the engine has it now, or None."""
+        ...
+
+    async def stored_images(self) -> tuple[StoredImage, ...]:
+        """All images that have a name."""
         ...
 
     async def pull(
@@ -206,6 +218,14 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float: ...
+
+
+class WaitingClock(Clock, Protocol):
+    """A clock that one can also wait on."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after so many seconds; at once if they are none or negative."""
+        ...
 
 
 class Checkpoint(Protocol):

@@ -81,7 +81,9 @@ class Run:
 
     # --- what Docker says -----------------------------------------------------------------------------------------
 
-    def until(self, action: str, name: str, *, signal: int | None = None, count: int = 1) -> Event:
+    def until(
+        self, action: str, name: str, *, signal: int | None = None, count: int = 1, seconds: float = PATIENCE
+    ) -> Event:
         """Wait for something to have happened ``count`` times to containers of this name."""
 
         def found(events: list[Event]) -> Event | None:
@@ -90,18 +92,18 @@ class Run:
                 fitting = [e for e in fitting if e.attributes["signal"] == str(signal)]
             return fitting[count - 1] if len(fitting) >= count else None
 
-        return self.until_found(found, f"{action} of {name}")
+        return self.until_found(found, f"{action} of {name}", seconds)
 
-    def until_found(self, found: Callable[[list[Event]], T | None], what: str) -> T:
+    def until_found(self, found: Callable[[list[Event]], T | None], what: str, seconds: float = PATIENCE) -> T:
         try:
-            return self._records.until(self.node, found, what)
+            return self._records.until(self.node, found, what, seconds)
         except AssertionError as exc:
             raise AssertionError(f"{exc}\n{self.err}\n{self.out}") from None
 
-    def until_sleeping(self, *names: str) -> None:
+    def until_sleeping(self, *names: str, seconds: float = PATIENCE) -> None:
         """Wait until the containers have come to ``sleep``, and so have set their traps."""
         for name in names:
-            container = self.until("start", name).container
+            container = self.until("start", name, seconds=seconds).container
             eventually(lambda: any("sleep" in p for p in self._records.programs(container)), f"{name} sleeps")
 
     @property

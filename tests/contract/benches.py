@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
@@ -137,10 +138,11 @@ class FakeBench(Bench):
 
 class DockerBench(Bench):
     def __init__(self, client: docker.APIClient, image: str, usr1_image: str, url: str) -> None:
-        super().__init__(DockerEngine(f"contract-{uuid.uuid4().hex[:12]}", url))
+        self.docker = DockerEngine(f"contract-{uuid.uuid4().hex[:12]}", url)
+        super().__init__(self.docker)
         self.image, self.usr1_image = image, usr1_image
         self.client = client
-        self._url = url
+        self.url = url
         self._others: list[DockerBench] = []
 
     def plan(self, identity: ContainerIdentity, script: str, program: Program, **spec: Any) -> ContainerCreate:
@@ -150,7 +152,7 @@ class DockerBench(Bench):
         return ContainerCreate(labels=encode(identity), **spec)
 
     def another_node(self) -> Bench:
-        other = DockerBench(self.client, self.image, self.usr1_image, self._url)
+        other = DockerBench(self.client, self.image, self.usr1_image, self.url)
         self._others.append(other)
         return other
 
@@ -158,12 +160,22 @@ class DockerBench(Bench):
         for other in self._others:
             await other.clean()
         await self.engine.close()
-        await asyncio.to_thread(self._remove_all)
+        await asyncio.to_thread(self.remove_all)
 
-    def _remove_all(self) -> None:
+    def leftovers(self) -> list[str]:
+        """All of this node's containers that are in the engine, tools included."""
+        return [
+            entry["Id"] for entry in self.client.containers(all=True, filters={"label": [f"{NODE}={self.engine.node}"]})
+        ]
+
+    def forget_image(self, name: str) -> None:
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            self.client.remove_image(name, force=True)
+
+    def remove_all(self) -> None:
         own = {"label": [f"{NODE}={self.engine.node}"]}
-        for entry in self.client.containers(all=True, filters=own):
-            self.client.remove_container(entry["Id"], force=True, v=True)
+        for container_id in self.leftovers():
+            self.client.remove_container(container_id, force=True, v=True)
         for volume in self.client.volumes(filters=own)["Volumes"] or ():
             self.client.remove_volume(volume["Name"])
 

@@ -346,6 +346,14 @@ async def test_a_pull_that_fails(bench: Bench):
     assert await bench.engine.image(bench.unpullable) is None
 
 
+async def test_the_stored_images_bear_their_names(bench: Bench):
+    found = await bench.engine.image(bench.usr1_image)
+    assert found is not None
+    sizes = {name: image.size_bytes for image in await bench.engine.stored_images() for name in image.names}
+    assert sizes[bench.usr1_image] == found.size_bytes
+    assert bench.unpullable not in sizes
+
+
 async def test_the_sandbox_image_is_there_once_asked_for(bench: Bench):
     name = await bench.engine.sandbox_image()
     assert await bench.engine.image(name) is not None

@@ -10,7 +10,7 @@ from vkprovider.model.create import ContainerCreate, Limits, Mount, PortBinding
 from vkprovider.model.labels import CONTAINER_TYPE, NODE, SANDBOX_TYPE, ContainerIdentity, encode
 from vkprovider.model.observed import ContainerState, Run, SandboxState
 from vkprovider.model.refs import ContainerID, PodUID
-from vkprovider.ports import EngineInfo, ImageInfo
+from vkprovider.ports import EngineInfo, ImageInfo, StoredImage
 
 ALWAYS: dict[str, Any] = {
     "Image": "busybox",
@@ -390,6 +390,7 @@ def test_engine_info():
         "OperatingSystem": "Debian GNU/Linux 13",
         "NCPU": 2,
         "MemTotal": 1024,
+        "DockerRootDir": "/var/lib/docker",
         "SecurityOptions": ["name=seccomp,profile=default", "name=rootless"],
         "Runtimes": {"runc": {}, "gvisor": {}},
     }
@@ -402,6 +403,7 @@ def test_engine_info():
         operating_system="Debian GNU/Linux 13",
         cpus=2,
         memory=1024,
+        root_dir="/var/lib/docker",
         rootless=True,
         runtimes=("gvisor", "runc"),
     )
@@ -438,3 +440,17 @@ def test_image_info():
 @pytest.mark.parametrize("config", [None, {}, {"Env": None, "Cmd": None, "Entrypoint": None}])
 def test_an_image_that_says_nothing(config: dict[str, Any] | None):
     assert convert.image_info({"Id": "sha256:1", "Config": config, "RepoDigests": []}, "x") == ImageInfo(id="sha256:1")
+
+
+def test_stored_images_are_those_with_names():
+    nameless = {"RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"], "Size": 3}
+    images = [
+        {"RepoTags": ["a:1", "b:2"], "RepoDigests": ["a@sha256:1"], "Size": 1},
+        {"RepoTags": None, "RepoDigests": None, "Size": 2},
+        nameless,
+        {"RepoTags": ["<none>:<none>"], "RepoDigests": ["c@sha256:3"], "Size": 4},
+    ]
+    assert convert.stored_images(images) == (
+        StoredImage(names=("a@sha256:1", "a:1", "b:2"), size_bytes=1),
+        StoredImage(names=("c@sha256:3",), size_bytes=4),
+    )

@@ -23,7 +23,7 @@ from vkprovider.model import labels as keys
 from vkprovider.model.create import ContainerCreate
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.refs import ContainerID, PodUID
-from vkprovider.ports import EngineInfo, ExecResult, ImageInfo, LogLine, PullProgress, RegistryAuth
+from vkprovider.ports import EngineInfo, ExecResult, ImageInfo, LogLine, PullProgress, RegistryAuth, StoredImage
 
 SANDBOX_IMAGE = "vkprovider/sandbox:fake"
 _WHOSE = (keys.NODE, keys.TYPE, keys.POD_UID, keys.CONTAINER_NAME, keys.ATTEMPT)
@@ -226,6 +226,13 @@ class FakeEngine:
     async def image(self, name: str) -> ImageInfo | None:
         with self._call("image", name):
             return self._image(name)
+
+    async def stored_images(self) -> tuple[StoredImage, ...]:
+        with self._call("stored_images", ""):
+            return tuple(
+                StoredImage(names=((image.digest,) if image.digest else ()) + (name,), size_bytes=image.size_bytes)
+                for name, image in self.images.items()
+            )
 
     async def pull(
         self, name: str, auths: Sequence[RegistryAuth], progress: Callable[[PullProgress], None]

@@ -44,8 +44,7 @@ def claim(pod: Pod) -> Claim:
 
 def in_units(name: str, quantity: Decimal | str | int | float) -> int:
     """A quantity of the resource ``name`` as the scheduler counts it, rounded up."""
-    text = quantity if isinstance(quantity, int | float) else str(quantity)
-    return millis(text) if name == CPU else whole(text)
+    return millis(str(quantity)) if name == CPU else whole(str(quantity))
 
 
 def collide(one: frozenset[HostPort], other: frozenset[HostPort]) -> bool:

@@ -90,11 +90,11 @@ def _compared(sign: int) -> Match:
     return match
 
 
-_FIELD_OPERATORS: Mapping[str, Match] = {
+_FIELD_OPERATORS: dict[str, Match] = {
     "In": lambda actual, values: actual in values,
     "NotIn": lambda actual, values: actual not in values,
 }
-_OPERATORS: Mapping[str, Match] = _FIELD_OPERATORS | {
+_OPERATORS: dict[str, Match] = _FIELD_OPERATORS | {
     "Exists": lambda actual, _: actual is not None,
     "DoesNotExist": lambda actual, _: actual is None,
     "Gt": _compared(1),

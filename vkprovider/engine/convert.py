@@ -14,7 +14,7 @@ from vkprovider.model import labels as keys
 from vkprovider.model.create import ContainerCreate, Limits, Mount, PortBinding
 from vkprovider.model.observed import ContainerState, PodObservation, Run, SandboxState
 from vkprovider.model.refs import ContainerID
-from vkprovider.ports import EngineInfo, ImageInfo
+from vkprovider.ports import EngineInfo, ImageInfo, StoredImage
 
 Json = Mapping[str, Any]
 
@@ -247,6 +247,7 @@ def engine_info(info: Json, api_version: str) -> EngineInfo:
         operating_system=info["OperatingSystem"],
         cpus=info["NCPU"],
         memory=info["MemTotal"],
+        root_dir=info.get("DockerRootDir", ""),
         rootless=any(option.startswith("name=rootless") for option in info.get("SecurityOptions") or ()),
         runtimes=tuple(sorted(info.get("Runtimes") or ())),
     )
@@ -267,3 +268,12 @@ def image_info(image: Json, repository: str) -> ImageInfo:
         cmd=tuple(config.get("Cmd") or ()),
         stop_signal=config.get("StopSignal") or "",
     )
+
+
+def stored_images(images: Iterable[Json]) -> tuple[StoredImage, ...]:
+    """From the answer to ``GET /images/json``. Engines before API 1.43 call what has no name "<none>:<none>"."""
+    named = (
+        ([name for key in ("RepoDigests", "RepoTags") for name in image.get(key) or () if "<none>" not in name], image)
+        for image in images
+    )
+    return tuple(StoredImage(names=tuple(names), size_bytes=image["Size"]) for names, image in named if names)

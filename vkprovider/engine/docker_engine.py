@@ -29,7 +29,7 @@ from vkprovider.model.create import ContainerCreate
 from vkprovider.model.labels import NODE, POD_UID
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.refs import ContainerID, PodUID
-from vkprovider.ports import EngineInfo, ExecResult, ImageInfo, LogLine, PullProgress, RegistryAuth
+from vkprovider.ports import EngineInfo, ExecResult, ImageInfo, LogLine, PullProgress, RegistryAuth, StoredImage
 
 THREADS = 8
 UNARY_SECONDS = 30.0
@@ -126,6 +126,9 @@ class DockerEngine:
 
     async def image(self, name: str) -> ImageInfo | None:
         return await self._images.find(name)
+
+    async def stored_images(self) -> tuple[StoredImage, ...]:
+        return await self._images.stored()
 
     async def pull(
         self, name: str, auths: Sequence[RegistryAuth], progress: Callable[[PullProgress], None]

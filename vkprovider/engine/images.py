@@ -11,12 +11,12 @@ from docker.errors import DockerException
 from docker.utils import parse_repository_tag
 from docker.utils.config import load_general_config
 
-from vkprovider.engine.convert import image_info
+from vkprovider.engine.convert import image_info, stored_images
 from vkprovider.engine.pull_progress import PullStream
 from vkprovider.engine.streaming import Streaming
 from vkprovider.engine.unary import Unary
 from vkprovider.errors import EngineNotFound, ImagePullError
-from vkprovider.ports import ImageInfo, PullProgress, RegistryAuth
+from vkprovider.ports import ImageInfo, PullProgress, RegistryAuth, StoredImage
 
 Progress = Callable[[PullProgress], None]
 PullKey = tuple[str, tuple[RegistryAuth, ...]]
@@ -37,6 +37,10 @@ class Images:
         except EngineNotFound:
             return None
         return image_info(found, parse_repository_tag(name)[0])
+
+    async def stored(self) -> tuple[StoredImage, ...]:
+        """All that have a name."""
+        return stored_images(await self._unary.call("GET", "/images/json"))
 
     async def pull(self, name: str, auths: Sequence[RegistryAuth], progress: Progress) -> ImageInfo:
         """Pull, or join a pull under way. The last caller that is cancelled ends it.

@@ -5,17 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
-from typing import Protocol
-
-from vkprovider.ports import Clock
-
-
-class WaitingClock(Clock, Protocol):
-    """A clock that one can also wait on."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Return after so many seconds; at once if they are none or negative."""
-        ...
 
 
 class SystemClock:

@@ -13,9 +13,8 @@ import msgspec
 from vkprovider.errors import VkError
 from vkprovider.model.probe import HTTPGetAction, LifecycleHandler
 from vkprovider.model.refs import ContainerID
-from vkprovider.node.clock import WaitingClock
 from vkprovider.node.handlers import NotTLSError, Ports, address, http_get, netloc
-from vkprovider.ports import ContainerEngine
+from vkprovider.ports import ContainerEngine, WaitingClock
 
 HTTP_FALLBACK = "LifecycleHTTPFallback"  # the reason of the event that ``HookResult.warning`` is worth
 

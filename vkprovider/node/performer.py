@@ -21,10 +21,9 @@ from vkprovider.errors import EngineError, EngineUnavailable, ImagePullError, Vk
 from vkprovider.model.container import Container
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef
-from vkprovider.node.clock import WaitingClock
 from vkprovider.node.hooks import HTTP_FALLBACK, run_hook
 from vkprovider.node.pod_files import PodFiles
-from vkprovider.ports import ContainerEngine, ImageInfo, ObjectStore, Watcher
+from vkprovider.ports import ContainerEngine, ImageInfo, ObjectStore, WaitingClock, Watcher
 
 Tell = Callable[[a.News], None]
 log = structlog.get_logger()

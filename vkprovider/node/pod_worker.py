@@ -22,11 +22,10 @@ from vkprovider.core.record import PodMemory, PodRecord
 from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.errors import EngineError
 from vkprovider.model.pod import Pod
-from vkprovider.node.clock import WaitingClock
 from vkprovider.node.performer import Performer
 from vkprovider.node.prober import Prober
 from vkprovider.node.termination_message import TerminationMessages
-from vkprovider.ports import Checkpoint, ContainerEngine, EventSink, StatusSink, Watcher
+from vkprovider.ports import Checkpoint, ContainerEngine, EventSink, StatusSink, WaitingClock, Watcher
 
 ENGINE_RETRY_SECONDS = 1.0
 STORY_LENGTH = 64

@@ -19,9 +19,8 @@ from vkprovider.core.view import Verdicts
 from vkprovider.errors import VkError
 from vkprovider.model.probe import HTTPGetAction
 from vkprovider.model.refs import ContainerID
-from vkprovider.node.clock import WaitingClock
 from vkprovider.node.handlers import NoAnswerError, http_get, tcp_connect
-from vkprovider.ports import ContainerEngine
+from vkprovider.ports import ContainerEngine, WaitingClock
 
 MAX_TRIES = 3  # of an attempt that breaks (pkg/kubelet/prober/prober.go maxProbeRetries)
 MAX_BODY = 10 * 1024  # bytes of a response that are read

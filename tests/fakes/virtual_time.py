@@ -1,0 +1,80 @@
+"""An event loop whose time is a number: whole minutes of timers pass in no time, in the order in which they are due.
+
+As long as anything can run, or a thread works for the loop, time stands still. When nothing can, it jumps to the next
+timer. ``asyncio.sleep``, ``asyncio.timeout`` and every wait of vkprovider itself are then as exact as arithmetic, and a
+deadline that is missed is missed at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import selectors
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any, ParamSpec
+
+T0 = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+P = ParamSpec("P")
+
+
+class _Jumping(selectors.DefaultSelector):
+    """Instead of waiting for a timer it moves time on; only threads are really waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elapsed = 0.0
+        self.threads = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or (timeout > 0 and self.threads):
+            return super().select(None)
+        found = super().select(0)
+        if not found:
+            self.elapsed += timeout
+        return found
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._jumping = _Jumping()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.elapsed
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+        self._jumping.threads += 1
+        future = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(self._thread_is_done)
+        return future
+
+    def _thread_is_done(self, _: asyncio.Future[Any]) -> None:
+        self._jumping.threads -= 1
+
+
+class LoopClock:
+    """The time of the running loop, which began at T0."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def now(self) -> datetime:
+        return T0 + timedelta(seconds=self._loop.time())
+
+    def monotonic(self) -> float:
+        return self._loop.time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run an asynchronous test in virtual time."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(test(*args, **kwargs))
+
+    return run

@@ -1,0 +1,90 @@
+"""A look at the machine for the Node object: its engine, its memory, disk and threads, and its names.
+
+Files are read from ``root``, so that a container can be shown the host's under another directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+
+from vkprovider.kube.node_object import MachineFacts, Storage
+from vkprovider.ports import ContainerEngine, EngineInfo, StoredImage
+
+_MACHINE_IDS = ("etc/machine-id", "var/lib/dbus/machine-id")
+_SYSTEM_UUIDS = ("sys/class/dmi/id/product_uuid", "proc/device-tree/vm,uuid", *_MACHINE_IDS)
+_BOOT_ID = "proc/sys/kernel/random/boot_id"
+_MAX_THREADS = ("proc/sys/kernel/pid_max", "proc/sys/kernel/threads-max")
+
+
+async def look_at_machine(engine: ContainerEngine, state_dir: str) -> MachineFacts:
+    """Everything at once; ``state_dir`` stands for the engine's data where that cannot be seen from here.
+
+    Raises EngineError if the engine cannot be asked.
+    """
+    info, images = await asyncio.gather(engine.info(), engine.stored_images())
+    return await asyncio.to_thread(machine_facts, info, images, (info.root_dir, state_dir))
+
+
+def machine_facts(
+    info: EngineInfo, images: tuple[StoredImage, ...], directories: Iterable[str], root: Path = Path("/")
+) -> MachineFacts:
+    """Reads files. ``directories`` are tried in order for the one whose file system holds images and pods' files."""
+    memory = {
+        name: int(kib) << 10 for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", _read(root / "proc/meminfo"), re.M)
+    }
+    threads = re.search(r" \d+/(\d+) ", _read(root / "proc/loadavg"))
+    limits = [int(text) for text in (_read(root / path) for path in _MAX_THREADS) if text.isdecimal()]
+    return MachineFacts(
+        engine=info,
+        images=images,
+        storage=next(filter(None, map(_storage, filter(None, directories))), None),
+        free_memory=memory.get("MemAvailable"),
+        threads=int(threads[1]) if threads and limits else 0,
+        max_threads=min(limits, default=0),
+        swap=memory.get("SwapTotal", 0),
+        machine_id=_first(root, _MACHINE_IDS),
+        system_uuid=_first(root, _SYSTEM_UUIDS),
+        boot_id=_read(root / _BOOT_ID),
+    )
+
+
+async def address_towards(host: str, port: int) -> str:
+    """This machine's address on the way to ``host``: the one that others there reach it by. Nothing is sent.
+
+    Raises OSError if there is no way.
+    """
+    loop = asyncio.get_running_loop()
+    family, kind, protocol, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM))[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setblocking(False)
+        probe.connect(address)
+        own: str = probe.getsockname()[0]
+    return own
+
+
+def _storage(directory: str) -> Storage | None:
+    try:
+        found = os.statvfs(directory)
+    except OSError:  # the engine's host is not this file system: vkprovider runs in a container
+        return None
+    size = found.f_frsize
+    return Storage(
+        size=found.f_blocks * size, free=found.f_bavail * size, inodes=found.f_files, free_inodes=found.f_ffree
+    )
+
+
+def _first(root: Path, paths: Iterable[str]) -> str:
+    return next(filter(None, (_read(root / path) for path in paths)), "")
+
+
+def _read(path: Path) -> str:
+    """A small file's text, "" if there is none or it may not be read."""
+    try:
+        return path.read_text(errors="replace").strip(" \n\0")
+    except OSError:
+        return ""

@@ -1,0 +1,23 @@
+"""What of the API server the node itself needs, as ``ApiClient`` gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from vkprovider.kube.resources import Place, Resource
+
+NODES = Resource("nodes")
+LEASES = Resource("leases", "coordination.k8s.io")
+
+Json = dict[str, Any]
+
+
+class Api(Protocol):
+    """Raw JSON in and out; every method raises ApiError or one of its kinds."""
+
+    async def get(self, place: Place) -> Json: ...
+
+    async def create(self, place: Place, body: Mapping[str, Any]) -> Json: ...
+
+    async def patch(self, place: Place, body: Mapping[str, Any], content_type: str) -> Json: ...

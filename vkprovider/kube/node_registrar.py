@@ -1,0 +1,256 @@
+"""Registers the node, and keeps what the API server has of it true.
+
+    registering --created or adopted--> reporting --found to be gone--> registering
+
+The status is computed every 10 seconds and written only if it says something new, or for the last time 5 minutes ago:
+the heartbeat is the Lease's business. pkg/kubelet/kubelet_node_status.go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, ClassVar
+
+import structlog
+
+from vkprovider.errors import ApiConflict, ApiForbidden, ApiNotFound, VkError
+from vkprovider.kube.client import MERGE, STRATEGIC_MERGE
+from vkprovider.kube.insistence import Insistence
+from vkprovider.kube.node_adoption import adoption_patch, changed, foreign_kubelet
+from vkprovider.kube.node_api import NODES, Api, Json
+from vkprovider.kube.node_conditions import (
+    RUNTIME_DOWN,
+    SHUTTING_DOWN,
+    NodeEvent,
+    node_conditions,
+    pressures,
+    same_conditions,
+    transitions,
+    without_heartbeats,
+)
+from vkprovider.kube.node_object import MachineFacts, build_node, node_status, platform_labels, withheld_labels
+from vkprovider.kube.node_settings import NodeSettings
+from vkprovider.ports import WaitingClock
+
+LOOK_SECONDS = 10.0
+REPORT_SECONDS = 300.0
+RUNTIME_SILENCE_SECONDS = 30.0  # of the engine, after which the node is not ready (pkg/kubelet/kubelet.go)
+PRESSURE_SECONDS = 300.0  # for which a pressure stays after it was last seen (evictionPressureTransitionPeriod)
+
+Look = Callable[[], Awaitable[MachineFacts]]
+Tell = Callable[[NodeEvent], None]
+Problems = Callable[[], Sequence[str]]
+
+log = structlog.get_logger()
+
+
+class NodeNameTaken(VkError):  # noqa: N818
+    """Another kubelet has registered a node of this name."""
+
+    reason: ClassVar[str] = "NodeNameTaken"
+
+
+class NodeRegistrar:
+    """The node's own entry. ``settings`` must have an ``internal_ip``.
+
+    ``look`` shows the machine, or raises EngineError; ``problems`` are reasons, beside a silent engine, why the node
+    is not ready, in the kubelet's words. ``tell`` takes events about the node, and must not block or raise.
+    ``node`` is the Node as last seen, None while there is none; ``registered`` is set once the first status is known.
+    """
+
+    def __init__(
+        self, api: Api, settings: NodeSettings, look: Look, clock: WaitingClock, tell: Tell, problems: Problems = tuple
+    ) -> None:
+        self.node: Json | None = None
+        self.registered = asyncio.Event()
+        self.shutting_down = False
+        self._api = api
+        self._settings = settings
+        self._look = look
+        self._clock = clock
+        self._tell = tell
+        self._problems = problems
+        self._place = NODES.at(name=settings.name)
+        self._facts: MachineFacts | None = None
+        self._heard_at = 0.0  # when the engine was last heard of
+        self._pressed_at: dict[str, float] = {}
+        self._sent: Json | None = None  # the status that the API server has from us, without heartbeats
+        self._sent_at = 0.0
+        self._unschedulable = False
+        self._stirred = asyncio.Event()
+        self._reporting = asyncio.Lock()
+
+    @property
+    def uid(self) -> str:
+        """The Node's, "" while there is none."""
+        return str(self.node["metadata"]["uid"]) if self.node is not None else ""
+
+    async def run(self) -> None:
+        """Register, report, and register again if the Node is deleted; for ever."""
+        registration = Insistence(self._clock, f"register node {self._settings.name}")
+        report = Insistence(self._clock, f"report the status of node {self._settings.name}")
+        while True:
+            await registration.on(self._register)
+            while self.node is not None:
+                self._stirred.clear()
+                await report.on(self.report)
+                self._begin()
+                await self._rest()
+
+    async def report(self) -> None:
+        """Look at the machine, and write what is new. Raises ApiError."""
+        async with self._reporting:
+            if self.node is None:
+                return
+            if not self.shutting_down:
+                await self._look_again()
+            try:
+                await self._write(self.node)
+            except ApiNotFound:
+                log.warning("the node has been deleted", node=self._settings.name)
+                self.node = None
+
+    async def shut_down(self) -> None:
+        """Have the node shown as not ready. Raises ApiError; waits for the API server as long as it takes."""
+        self.shutting_down = True
+        await self.report()
+
+    def seen(self, node: Json) -> None:
+        """What a watch on the Node shows: others write to it as well."""
+        if self.node is None:
+            return
+        if node["metadata"]["uid"] == self.uid:
+            self.node = node
+        else:
+            self.gone(self.uid)
+
+    def gone(self, uid: str) -> None:
+        """A watch on the Node shows that the one with this uid is no more."""
+        if self.node is not None and uid == self.uid:
+            self.node = None
+            self.poke()
+
+    def poke(self) -> None:
+        """Have the status looked at soon."""
+        self._stirred.set()
+
+    # --- registering ---------------------------------------------------------------------------------------------
+
+    async def _register(self) -> None:
+        facts = self._facts = await self._look()
+        self._heard_at = self._clock.monotonic()
+        conditions = node_conditions((), self._under(facts), self._all_problems(), self._clock.now())
+        node = build_node(facts, self._settings, conditions)
+        try:
+            self.node = await self._api.create(NODES.at(), node)
+        except ApiConflict:
+            self.node = await self._adopt(node)
+        except ApiForbidden as refusal:  # it may have been created for us
+            try:
+                self.node = await self._adopt(node)
+            except ApiNotFound:
+                raise refusal from None
+        else:
+            self._sent_now(node["status"])
+            self._tell_all(transitions(self._settings.name, (), conditions))
+
+    async def _adopt(self, wanted: Json) -> Json:
+        existing = await self._api.get(self._place)
+        if version := foreign_kubelet(existing):
+            raise NodeNameTaken(
+                f"node {self._settings.name} is registered by another kubelet ({version}): choose another --nodename, "
+                f"or delete it if that one is gone: kubectl delete node {self._settings.name}"
+            )
+        self._sent = None
+        patch = adoption_patch(existing, wanted, self._settings)
+        return await self._api.patch(self._place, patch, MERGE) if patch else existing
+
+    def _begin(self) -> None:
+        """After the first report: whoever waits for a node that is known may go on."""
+        if self.registered.is_set() or self.node is None:
+            return
+        withheld = withheld_labels(self._settings.labels) if self._settings.node_restriction else ()
+        if withheld:
+            log.warning("a node may not give these labels to itself, and they are left out", labels=list(withheld))
+        self._tell(NodeEvent(reason="Starting", message="Starting kubelet."))
+        self.registered.set()
+
+    # --- reporting -----------------------------------------------------------------------------------------------
+
+    async def _look_again(self) -> None:
+        try:
+            self._facts = await self._look()
+        except VkError as exc:
+            log.warning("engine does not answer", error=str(exc))
+        else:
+            self._heard_at = self._clock.monotonic()
+
+    async def _write(self, node: Json) -> None:
+        facts = self._facts
+        assert facts is not None
+        status_before: Json = node.get("status") or {}
+        before: Sequence[Json] = status_before.get("conditions") or ()
+        conditions = node_conditions(before, self._under(facts), self._all_problems(), self._clock.now())
+        status = node_status(facts, self._settings, conditions)
+        wrong = changed(node["metadata"].get("labels") or {}, platform_labels(facts))
+        if wrong:
+            self.node = await self._api.patch(self._place, {"metadata": {"labels": wrong}}, MERGE)
+        if self._is_new(status) or not same_conditions(before, conditions):
+            self.node = await self._api.patch(
+                self._place._replace(subresource="status"), _patch(status), STRATEGIC_MERGE
+            )
+            self._sent_now(status)
+        self._tell_all(transitions(self._settings.name, before, conditions))
+        self._tell_of_others(node, facts)
+
+    def _is_new(self, status: Json) -> bool:
+        overdue = self._clock.monotonic() - self._sent_at >= REPORT_SECONDS
+        return overdue or self._sent != without_heartbeats(status)
+
+    def _sent_now(self, status: Json) -> None:
+        self._sent, self._sent_at = without_heartbeats(status), self._clock.monotonic()
+
+    def _under(self, facts: MachineFacts) -> frozenset[str]:
+        now = self._clock.monotonic()
+        self._pressed_at |= dict.fromkeys(pressures(facts, self._settings), now)
+        return frozenset(kind for kind, at in self._pressed_at.items() if now - at < PRESSURE_SECONDS)
+
+    def _all_problems(self) -> list[str]:
+        silence = self._clock.monotonic() - self._heard_at
+        down = [RUNTIME_DOWN] if silence >= RUNTIME_SILENCE_SECONDS else []
+        return [*down, *self._problems(), *([SHUTTING_DOWN] if self.shutting_down else [])]
+
+    def _tell_of_others(self, node: Json, facts: MachineFacts) -> None:
+        """Events of what was done to the node: cordons, and a reboot since the last report."""
+        name = self._settings.name
+        unschedulable = bool((node.get("spec") or {}).get("unschedulable"))
+        if unschedulable != self._unschedulable:
+            self._unschedulable = unschedulable
+            reason = "NodeNotSchedulable" if unschedulable else "NodeSchedulable"
+            self._tell(NodeEvent(reason=reason, message=f"Node {name} status is now: {reason}"))
+        booted = ((node.get("status") or {}).get("nodeInfo") or {}).get("bootID")
+        if booted and facts.boot_id and booted != facts.boot_id:
+            message = f"Node {name} has been rebooted, boot id: {facts.boot_id}"
+            self._tell(NodeEvent(type="Warning", reason="Rebooted", message=message))
+
+    def _tell_all(self, events: Any) -> None:
+        for event in events:
+            self._tell(event)
+
+    async def _rest(self) -> None:
+        """Until it is time to look again, or somebody pokes."""
+        timer = asyncio.ensure_future(self._clock.sleep(LOOK_SECONDS))
+        poke = asyncio.ensure_future(self._stirred.wait())
+        try:
+            await asyncio.wait((timer, poke), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+            poke.cancel()
+
+
+def _patch(status: Json) -> Json:
+    """For a strategic merge: conditions of others stay. Addresses are replaced, for their key, the type, is not unique
+    (component-helpers/node/util/status.go).
+    """
+    return {"status": {**status, "addresses": [*status["addresses"], {"$patch": "replace"}]}}

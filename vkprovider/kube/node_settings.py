@@ -1,0 +1,189 @@
+"""How this machine is to appear as a node: from flags, and the environment variables that virtual-kubelet's users know.
+
+Flags win over variables (virtual-kubelet, cmd/virtual-kubelet/internal/commands/root/opts.go).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
+
+import msgspec
+
+from vkprovider.config import ConfigError
+from vkprovider.core.daemonsets import DaemonSetPolicy
+from vkprovider.core.placement import EFFECTS, NO_SCHEDULE, Taint
+from vkprovider.errors import SpecError
+from vkprovider.model import names
+from vkprovider.model.quantity import parse
+
+KUBELET_PORT = 10250
+MAX_PODS = 110
+MIN_FREE_DISK_PERCENT = 10
+DEFAULT_TAINT = Taint(key="virtual-kubelet.io/provider", value="docker", effect=NO_SCHEDULE)
+RESERVABLE = ("cpu", "memory", "ephemeral-storage")
+
+_NAME_MAX = names.LABEL_MAX  # it is also the value of a label
+_MAX_PORT = 65535
+_TAINT = re.compile(r"^(?P<key>[^=:]+)(?:=(?P<value>[^=:]*))?:(?P<effect>[^=:]+)$")
+
+
+class NodeFlags(msgspec.Struct, frozen=True, kw_only=True):
+    """The command line of ``vkprovider node``, as it was typed; "" and 0 where nothing was."""
+
+    nodename: str = ""
+    kubeconfig: str = ""
+    kind: str | None = None  # None without --kind, "" for the only kind cluster there is
+    namespace: str = ""
+    labels: tuple[str, ...] = ()  # each KEY=VALUE[,KEY=VALUE...]
+    taint: str = ""  # KEY[=VALUE]:EFFECT
+    disable_taint: bool = False
+    internal_ip: str = ""
+    port: int = 0
+    max_pods: int = MAX_PODS
+    system_reserved: str = ""  # RESOURCE=QUANTITY[,RESOURCE=QUANTITY...]
+    min_free_disk: int = MIN_FREE_DISK_PERCENT
+    node_restriction: bool = False
+    daemonsets: str = DaemonSetPolicy.IGNORE
+
+
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the node is to be. ``internal_ip`` "" stands for the address this machine reaches the API server from.
+
+    ``node_restriction`` is for an identity ``system:node:<name>``, which the API server allows less: labels and taints
+    that it would refuse are left out. ``reserved`` are quantities kept from pods. With less than
+    ``min_free_disk_percent`` of the disk free the node is under DiskPressure; 0 switches that off.
+    """
+
+    name: str
+    kubeconfig: str = ""  # "" for the service account of the pod that vkprovider itself runs in
+    kind: str | None = None
+    namespace: str = ""  # "" for pods of all namespaces
+    labels: Mapping[str, str] = {}
+    taint: Taint | None = DEFAULT_TAINT
+    internal_ip: str = ""
+    port: int = KUBELET_PORT
+    max_pods: int = MAX_PODS
+    reserved: Mapping[str, str] = {}
+    min_free_disk_percent: int = MIN_FREE_DISK_PERCENT
+    node_restriction: bool = False
+    daemonsets: DaemonSetPolicy = DaemonSetPolicy.IGNORE
+
+
+def load_node_settings(flags: NodeFlags, environ: Mapping[str, str], hostname: str) -> NodeSettings:
+    """Settings from flags and environment. Raises ConfigError, whose message names the flag or variable."""
+    return NodeSettings(
+        name=_name(flags, environ, hostname),
+        kubeconfig=flags.kubeconfig or environ.get("KUBECONFIG", ""),
+        kind=flags.kind,
+        namespace=flags.namespace,
+        labels=_labels(flags.labels),
+        taint=None if flags.disable_taint else _taint(flags.taint, environ),
+        internal_ip=_address(flags.internal_ip or environ.get("VKUBELET_POD_IP", "")),
+        port=_port(str(flags.port or environ.get("KUBELET_PORT") or KUBELET_PORT)),
+        max_pods=_at_least_one("--max-pods", flags.max_pods),
+        reserved=_reserved(flags.system_reserved),
+        min_free_disk_percent=_percent("--min-free-disk", flags.min_free_disk),
+        node_restriction=flags.node_restriction,
+        daemonsets=_policy(flags.daemonsets),
+    )
+
+
+def _name(flags: NodeFlags, environ: Mapping[str, str], hostname: str) -> str:
+    """The host's own name gets a prefix: a kubelet on this machine would register under it."""
+    given = flags.nodename or environ.get("DEFAULT_NODE_NAME", "")
+    name = given or f"vkprovider-{re.sub('[^a-z0-9.-]+', '-', hostname.lower())}"[:_NAME_MAX].rstrip("-.")
+    complaints = names.subdomain(name)
+    if len(name) > _NAME_MAX:
+        complaints.append(f"must be no more than {_NAME_MAX} characters")
+    _check(f"the node's name {name!r} (--nodename, DEFAULT_NODE_NAME)", complaints)
+    return name
+
+
+def _labels(given: Iterable[str]) -> dict[str, str]:
+    labels = _pairs("--labels", given)
+    for key, value in labels.items():
+        _check(f"--labels: key {key!r}", names.qualified(key))
+        _check(f"--labels: value {value!r} of {key}", names.label_value(value))
+    return labels
+
+
+def _taint(given: str, environ: Mapping[str, str]) -> Taint:
+    if not given:
+        key = environ.get("VKUBELET_TAINT_KEY") or DEFAULT_TAINT.key
+        value = environ.get("VKUBELET_TAINT_VALUE", DEFAULT_TAINT.value)
+        taint = Taint(key=key, value=value, effect=environ.get("VKUBELET_TAINT_EFFECT") or DEFAULT_TAINT.effect)
+        source = "VKUBELET_TAINT_KEY, VKUBELET_TAINT_VALUE, VKUBELET_TAINT_EFFECT"
+    else:
+        match = _TAINT.match(given)
+        if match is None:
+            raise ConfigError(f"--taint: {given!r} is not KEY=VALUE:EFFECT or KEY:EFFECT")
+        taint = Taint(key=match["key"], value=match["value"] or "", effect=match["effect"])
+        source = "--taint"
+    if taint.effect not in EFFECTS:
+        raise ConfigError(f"{source}: the effect {taint.effect!r} is none of {', '.join(EFFECTS)}")
+    _check(f"{source}: key {taint.key!r}", names.qualified(taint.key))
+    _check(f"{source}: value {taint.value!r}", names.label_value(taint.value))
+    return taint
+
+
+def _reserved(given: str) -> dict[str, str]:
+    reserved = _pairs("--system-reserved", (given,) if given else ())
+    for name, quantity in reserved.items():
+        if name not in RESERVABLE:
+            raise ConfigError(f"--system-reserved: {name!r} is none of {', '.join(RESERVABLE)}")
+        try:
+            amount = parse(quantity)
+        except SpecError as exc:
+            raise ConfigError(f"--system-reserved: {name}: {exc}") from exc
+        if amount < 0:
+            raise ConfigError(f"--system-reserved: {name}: {quantity} is negative")
+    return reserved
+
+
+def _pairs(flag: str, given: Iterable[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for item in ",".join(given).split(","):
+        key, equals, value = item.strip().partition("=")
+        if key and equals:
+            pairs[key] = value
+        elif item.strip():
+            raise ConfigError(f"{flag}: {item.strip()!r} is not of the form KEY=VALUE")
+    return pairs
+
+
+def _address(given: str) -> str:
+    try:
+        return str(ip_address(given)) if given else ""
+    except ValueError as exc:
+        raise ConfigError(f"--internal-ip, VKUBELET_POD_IP: {given!r} is not an IP address") from exc
+
+
+def _port(given: str) -> int:
+    if not given.isdecimal() or not 0 < int(given) <= _MAX_PORT:
+        raise ConfigError(f"--port, KUBELET_PORT: {given!r} is not a port number")
+    return int(given)
+
+
+def _policy(given: str) -> DaemonSetPolicy:
+    if given not in tuple(DaemonSetPolicy):
+        raise ConfigError(f"--daemonsets: {given!r} is none of {', '.join(DaemonSetPolicy)}")
+    return DaemonSetPolicy(given)
+
+
+def _at_least_one(flag: str, number: int) -> int:
+    if number < 1:
+        raise ConfigError(f"{flag}: {number} is less than 1")
+    return number
+
+
+def _percent(flag: str, number: int) -> int:
+    if not 0 <= number < 100:
+        raise ConfigError(f"{flag}: {number} is not a percentage from 0 to 99")
+    return number
+
+
+def _check(what: str, complaints: Iterable[str]) -> None:
+    for complaint in complaints:
+        raise ConfigError(f"{what}: {complaint}")

@@ -1,0 +1,49 @@
+"""Where objects are found in the API."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import quote
+
+
+class Resource(NamedTuple):
+    """A kind of objects, by the name that paths and permissions have for it. ``group`` is "" for the core API."""
+
+    plural: str
+    group: str = ""
+    version: str = "v1"
+
+    def at(self, namespace: str = "", name: str = "", subresource: str = "") -> Place:
+        """One object of the kind; without a name all, in one namespace or (without it) everywhere."""
+        return Place(self, namespace, name, subresource)
+
+
+class Place(NamedTuple):
+    """What a request is about. As text it is what a message calls it: ``pods/status "web" in namespace default``."""
+
+    resource: Resource
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+    @property
+    def path(self) -> str:
+        """The path of the URL."""
+        resource = self.resource
+        parts = ["apis", resource.group] if resource.group else ["api"]
+        parts.append(resource.version)
+        if self.namespace:
+            parts += ["namespaces", self.namespace]
+        parts += [resource.plural, *(part for part in (self.name, self.subresource) if part)]
+        return "/" + "/".join(quote(part, safe="") for part in parts)
+
+    def __str__(self) -> str:
+        kind = "/".join(part for part in (self.resource.plural, self.subresource) if part)
+        name = f' "{self.name}"' if self.name else ""
+        return f"{kind}{name} in namespace {self.namespace}" if self.namespace else kind + name
+
+
+PODS = Resource("pods")
+EVENTS = Resource("events")
+CONFIG_MAPS = Resource("configmaps")
+SECRETS = Resource("secrets")
