@@ -47,6 +47,7 @@ class SandboxSource:
         return name
 
     async def _load(self, tar: bytes) -> None:
-        answer = await self._unary.call("POST", "/images/load", params={"quiet": 1}, content=tar)
-        if answer and "error" in answer:
-            raise engine_error(Refused(0, answer["error"]))
+        answer = await self._unary.upload("/images/load", tar, {"quiet": 1})
+        PullStream("").feed(answer + b"\n")
+
+

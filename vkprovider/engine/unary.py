@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import docker
 import msgspec
@@ -21,6 +21,7 @@ from vkprovider.engine.refusals import FAILURES, engine_error, refused
 from vkprovider.errors import EngineUnavailable
 
 Params = Mapping[str, str | int]
+T = TypeVar("T")
 
 
 class Unary:
@@ -36,15 +37,17 @@ class Unary:
         self._version = ""
         self._closed = False
 
-    async def call(
-        self, method: str, path: str, *, params: Params | None = None, body: Any = None, content: bytes | None = None
-    ) -> Any:
-        """The JSON answer, or None where there is none. ``content`` is a body that is not JSON, a tar.
+    async def call(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> Any:
+        """The JSON answer, or None where there is none.
 
         Raises EngineNotFound, EngineConflict, EngineUnavailable or EngineError.
         """
-        send = partial(self._send, method, path, params, body, content)
-        return await self._in_thread(send)
+        content = None if body is None else msgspec.json.encode(body)
+        return await self._in_thread(partial(self._call, method, path, params, content))
+
+    async def upload(self, path: str, tar: bytes, params: Params) -> bytes:
+        """Post a tar; what the engine says to it. Raises as ``call`` does."""
+        return await self._in_thread(partial(self._send, "POST", path, params, tar, "application/x-tar"))
 
     async def version(self) -> str:
         """The API version spoken, as "1.45"."""
@@ -57,26 +60,32 @@ class Unary:
         for client in self._clients:
             client.close()
 
-    async def _in_thread(self, work: Any) -> Any:
+    async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._closed:
             raise EngineUnavailable("the connection to the Docker engine has been closed")
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
-    def _send(self, method: str, path: str, params: Params | None, body: Any, content: bytes | None) -> Any:
+    def _call(self, method: str, path: str, params: Params | None, content: bytes | None) -> Any:
+        answer = self._send(method, path, params, content, "application/json")
+        try:
+            return msgspec.json.decode(answer) if answer else None
+        except FAILURES as exc:
+            raise engine_error(exc) from exc
+
+    def _send(self, method: str, path: str, params: Params | None, content: bytes | None, kind: str) -> bytes:
         try:
             client = self._client()
             response = client.request(
                 method,
                 f"{client.base_url}/v{client.api_version}{path}",
                 params=params,
-                data=msgspec.json.encode(body) if body is not None else content,
-                headers={"Content-Type": "application/json" if content is None else "application/x-tar"},
+                data=content,
+                headers={"Content-Type": kind},
                 timeout=self._timeout,
             )
             if response.status_code >= 400:
                 raise refused(response.status_code, response.content)
-            is_json = response.headers.get("Content-Type", "").startswith("application/json")
-            return msgspec.json.decode(response.content) if is_json and response.content else None
+            return response.content
         except FAILURES as exc:
             raise engine_error(exc) from exc
 

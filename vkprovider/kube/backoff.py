@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from vkprovider.errors import ApiError
+from vkprovider.errors import ApiError, VkError
 from vkprovider.ports import Clock
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.1, 10.0
@@ -31,12 +31,13 @@ class BackOff:
         self._failures = 0
         self._said = ""
 
-    async def failed(self, exc: ApiError) -> None:
+    async def failed(self, exc: VkError) -> None:
         """Wait before the next attempt. The same complaint is not said twice in a row."""
         if str(exc) != self._said:
             self._said = str(exc)
-            log.warning(f"{self._what}: trying again", error=self._said, reason=exc.status_reason or exc.reason)
-        await self.pause(exc.retry_after)
+            reason = exc.status_reason if isinstance(exc, ApiError) else ""
+            log.warning(f"{self._what}: trying again", error=self._said, reason=reason or exc.reason)
+        await self.pause(exc.retry_after if isinstance(exc, ApiError) else 0)
 
     async def pause(self, least_seconds: float = 0) -> None:
         """Wait as after a failure that nobody needs to hear of."""

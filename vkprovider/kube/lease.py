@@ -10,15 +10,17 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from vkprovider.errors import ApiConflict, ApiNotFound
+from vkprovider.errors import ApiNotFound
+from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import MERGE
-from vkprovider.kube.insistence import Insistence
+from vkprovider.kube.insistence import insist
 from vkprovider.kube.node_api import LEASES, Api, Json
 from vkprovider.ports import WaitingClock
 
 NAMESPACE = "kube-node-lease"
 DURATION_SECONDS = 40
 RENEWAL_SECONDS = 10.0
+LONGEST_PAUSE = 7.0  # seconds between tries
 
 
 class NodeLease:
@@ -37,9 +39,9 @@ class NodeLease:
 
     async def run(self) -> None:
         """Renew for ever."""
-        renewal = Insistence(self._clock, "renew the node's lease")
+        backoff = BackOff(f"lease of node {self._name}", self._clock, LONGEST_PAUSE)
         while True:
-            await renewal.on(self.renew)
+            await insist(self.renew, backoff)
             await self._clock.sleep(RENEWAL_SECONDS)
 
     async def renew(self) -> None:

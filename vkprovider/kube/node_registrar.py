@@ -9,14 +9,15 @@ the heartbeat is the Lease's business. pkg/kubelet/kubelet_node_status.go.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import ClassVar
 
 import structlog
 
-from vkprovider.errors import ApiConflict, ApiForbidden, ApiNotFound, VkError
+from vkprovider.errors import ApiConflict, ApiError, ApiForbidden, ApiNotFound, VkError
+from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import MERGE, STRATEGIC_MERGE
-from vkprovider.kube.insistence import Insistence
+from vkprovider.kube.insistence import insist
 from vkprovider.kube.node_adoption import adoption_patch, changed, foreign_kubelet
 from vkprovider.kube.node_api import NODES, Api, Json
 from vkprovider.kube.node_conditions import (
@@ -31,10 +32,12 @@ from vkprovider.kube.node_conditions import (
 )
 from vkprovider.kube.node_object import MachineFacts, build_node, node_status, platform_labels, withheld_labels
 from vkprovider.kube.node_settings import NodeSettings
+from vkprovider.kube.reflector import Changed, Removed, Update
 from vkprovider.ports import WaitingClock
 
 LOOK_SECONDS = 10.0
 REPORT_SECONDS = 300.0
+LONGEST_PAUSE = 7.0  # seconds between tries to register
 RUNTIME_SILENCE_SECONDS = 30.0  # of the engine, after which the node is not ready (pkg/kubelet/kubelet.go)
 PRESSURE_SECONDS = 300.0  # for which a pressure stays after it was last seen (evictionPressureTransitionPeriod)
 
@@ -88,15 +91,28 @@ class NodeRegistrar:
 
     async def run(self) -> None:
         """Register, report, and register again if the Node is deleted; for ever."""
-        registration = Insistence(self._clock, f"register node {self._settings.name}")
-        report = Insistence(self._clock, f"report the status of node {self._settings.name}")
+        name = self._settings.name
+        registration = BackOff(f"registration of node {name}", self._clock, LONGEST_PAUSE)
+        reports = BackOff(f"status of node {name}", self._clock, LONGEST_PAUSE)
         while True:
-            await registration.on(self._register)
+            await insist(self._register, registration)
             while self.node is not None:
                 self._stirred.clear()
-                await report.on(self.report)
-                self._begin()
-                await self._rest()
+                await insist(self.report, reports)
+                if self.node is not None:
+                    self.registered.set()
+                    await self._rest()
+
+    async def follow(self, updates: AsyncIterator[Update]) -> None:
+        """Take note of what a watch on the Node shows: others write to it, and it may be deleted by hand."""
+        async for update in updates:
+            if isinstance(update, Changed):
+                self._seen((update.object,))
+            elif isinstance(update, Removed):
+                if update.object["metadata"]["uid"] == self.uid:
+                    self._seen(())
+            else:
+                self._seen(update.objects)
 
     async def report(self) -> None:
         """Look at the machine, and write what is new. Raises ApiError."""
@@ -116,24 +132,19 @@ class NodeRegistrar:
         self.shutting_down = True
         await self.report()
 
-    def seen(self, node: Json) -> None:
-        """What a watch on the Node shows: others write to it as well."""
-        if self.node is None:
-            return
-        if node["metadata"]["uid"] == self.uid:
-            self.node = node
-        else:
-            self.gone(self.uid)
-
-    def gone(self, uid: str) -> None:
-        """A watch on the Node shows that the one with this uid is no more."""
-        if self.node is not None and uid == self.uid:
-            self.node = None
-            self.poke()
-
     def poke(self) -> None:
         """Have the status looked at soon."""
         self._stirred.set()
+
+    def _seen(self, nodes: Sequence[Json]) -> None:
+        """The Node as it is now, or none. One that was deleted and created anew is a new one."""
+        if self.node is None:
+            return
+        same = [node for node in nodes if node["metadata"]["uid"] == self.uid]
+        self.node = same[0] if same else None
+        if self.node is None:
+            log.warning("the node has been deleted", node=self._settings.name)
+            self.poke()
 
     # --- registering ---------------------------------------------------------------------------------------------
 
@@ -142,21 +153,23 @@ class NodeRegistrar:
         self._heard_at = self._clock.monotonic()
         conditions = node_conditions((), self._under(facts), self._all_problems(), self._clock.now())
         node = build_node(facts, self._settings, conditions)
+        events = [*transitions(self._settings.name, (), conditions)]
         try:
             self.node = await self._api.create(NODES.at(), node)
-        except ApiConflict:
-            self.node = await self._adopt(node)
-        except ApiForbidden as refusal:  # it may have been created for us
-            try:
-                self.node = await self._adopt(node)
-            except ApiNotFound:
-                raise refusal from None
-        else:
             self._sent_now(node["status"])
-            self._tell_all(transitions(self._settings.name, (), conditions))
+        except (ApiConflict, ApiForbidden) as refusal:  # it is there already, or may have been created for us
+            self.node = await self._adopt(node, refusal)
+            events = []  # the first report tells what has changed
+        if not self.registered.is_set():
+            events.insert(0, NodeEvent(reason="Starting", message="Starting kubelet."))
+            self._warn_of_withheld_labels()
+        self._tell_all(events)
 
-    async def _adopt(self, wanted: Json) -> Json:
-        existing = await self._api.get(self._place)
+    async def _adopt(self, wanted: Json, refusal: ApiError) -> Json:
+        try:
+            existing = await self._api.get(self._place)
+        except ApiNotFound:
+            raise refusal from None
         if version := foreign_kubelet(existing):
             raise NodeNameTaken(
                 f"node {self._settings.name} is registered by another kubelet ({version}): choose another --nodename, "
@@ -166,15 +179,10 @@ class NodeRegistrar:
         patch = adoption_patch(existing, wanted, self._settings)
         return await self._api.patch(self._place, patch, MERGE) if patch else existing
 
-    def _begin(self) -> None:
-        """After the first report: whoever waits for a node that is known may go on."""
-        if self.registered.is_set() or self.node is None:
-            return
+    def _warn_of_withheld_labels(self) -> None:
         withheld = withheld_labels(self._settings.labels) if self._settings.node_restriction else ()
         if withheld:
-            log.warning("a node may not give these labels to itself, and they are left out", labels=list(withheld))
-        self._tell(NodeEvent(reason="Starting", message="Starting kubelet."))
-        self.registered.set()
+            log.warning("a node may not give these labels to itself, and they are left out", labels=", ".join(withheld))
 
     # --- reporting -----------------------------------------------------------------------------------------------
 
@@ -234,7 +242,7 @@ class NodeRegistrar:
             message = f"Node {name} has been rebooted, boot id: {facts.boot_id}"
             self._tell(NodeEvent(type="Warning", reason="Rebooted", message=message))
 
-    def _tell_all(self, events: Any) -> None:
+    def _tell_all(self, events: Iterable[NodeEvent]) -> None:
         for event in events:
             self._tell(event)
 
