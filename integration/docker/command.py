@@ -53,9 +53,7 @@ class Run:
             open_files = [Path(os.readlink(descriptor)) for descriptor in descriptors.iterdir()]
         except OSError:  # one was closed meanwhile, or the process has ended
             return None
-        return next(
-            (f.parent.name for f in open_files if f.name == "lock" and not f.parent.name.startswith(".")), None
-        )
+        return next((f.parent.name for f in open_files if f.name == "lock" and not f.parent.name.startswith(".")), None)
 
     # --- what it does -------------------------------------------------------------------------------------------
 
@@ -119,8 +117,8 @@ class Run:
         """The containers, in the order of their creation, those of sandboxes left out."""
         return [i for i in no_sandboxes(self._records.instances(self.node)) if name in ("", i.name)]
 
-    def one(self, name: str) -> Instance:
-        (instance,) = self.instances(name)
+    def one(self, name: str, pod: str = "") -> Instance:
+        (instance,) = (i for i in self.instances(name) if pod in ("", i.pod))
         return instance
 
     # --- what it says ---------------------------------------------------------------------------------------------
@@ -163,7 +161,10 @@ class Run:
 
 
 class Command:
-    """``vkprovider`` with a state directory of its own. ``start`` and ``env`` change who it is run by, and where."""
+    """``vkprovider`` with a state directory of its own.
+
+    ``env`` is its whole environment, ``start`` what else ``subprocess`` is told: who it is run by.
+    """
 
     def __init__(
         self,
@@ -173,15 +174,15 @@ class Command:
         program: Sequence[str] = PROGRAM,
         env: Mapping[str, str] | None = None,
         state_dir: Path | None = None,
-        **start: Any,
+        start: Mapping[str, Any] | None = None,
     ) -> None:
         self.records = records
         self.directory = directory
         self.state_dir = state_dir or directory / "state"
         self.runs: list[Run] = []
         self._program = program
-        self._env = {**os.environ, **(env or {"VKPROVIDER_STATE_DIR": str(self.state_dir)})}
-        self._start = start
+        self._env = env or {**os.environ, "VKPROVIDER_STATE_DIR": str(self.state_dir)}
+        self._start = start or {}
 
     def file(self, *objects: dict[str, Any], name: str = "manifest.json") -> str:
         """A manifest file with these objects; its path."""

@@ -9,12 +9,25 @@ from pathlib import Path
 import docker
 import pytest
 
-from integration.docker.command import Command, clean_command
+from integration.docker.command import Command, Run, clean_command
+from integration.docker.long_jobs import manifests
 from integration.docker.pods import IMAGE
 from integration.docker.records import Records, keep_records
 from vkprovider.engine.endpoint import find_endpoint
 
 SETUP = Path(__file__).parents[1] / "setup"
+LONG = "long_jobs"
+
+CommandIn = Callable[[Path], AbstractContextManager[Command]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that look at the long Jobs come last: the others have run while those Jobs waited."""
+    items.sort(key=_waits)
+
+
+def _waits(item: pytest.Item) -> bool:
+    return LONG in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")
@@ -38,17 +51,29 @@ def records(client: docker.APIClient, busybox: str) -> Iterator[Records]:
         yield records
 
 
+@pytest.fixture(scope="session")
+def long_jobs(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
+    """The Jobs of ``long_jobs.py`` under way, all at once."""
+    with clean_command(records, tmp_path_factory.mktemp("jobs")) as command:
+        files = {name: command.file(manifest, name=f"{name}.json") for name, manifest in manifests().items()}
+        yield {name: command.run("-o", "json", file) for name, file in files.items()}
+
+
+@pytest.fixture(scope="session")
+def _begin_long_jobs(request: pytest.FixtureRequest) -> None:
+    """They begin before any other, if a test that was chosen looks at them."""
+    if any(_waits(item) for item in request.session.items):
+        request.getfixturevalue(LONG)
+
+
 @pytest.fixture
-def command(records: Records, tmp_path: Path) -> Iterator[Command]:
+def command(_begin_long_jobs: None, records: Records, tmp_path: Path) -> Iterator[Command]:
     """``vkprovider``, which must leave nothing behind."""
     with clean_command(records, tmp_path) as command:
         yield command
 
 
-CommandIn = Callable[[Path], AbstractContextManager[Command]]
-
-
 @pytest.fixture(scope="session")
-def command_in(records: Records) -> CommandIn:
+def command_in(_begin_long_jobs: None, records: Records) -> CommandIn:
     """For fixtures of a wider scope: a command whose directory is given."""
     return partial(clean_command, records)

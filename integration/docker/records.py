@@ -114,9 +114,7 @@ class Records:
         """All containers of a node's pods, sandboxes too, in the order of their creation."""
         return _instances(self.events(node))
 
-    def until(
-        self, node: str, found: Callable[[list[Event]], T | None], what: str, seconds: float = PATIENCE
-    ) -> T:
+    def until(self, node: str, found: Callable[[list[Event]], T | None], what: str, seconds: float = PATIENCE) -> T:
         """Wait until something is found in a node's events, and give it."""
         return self._lines.until(lambda lines: found(_of_node(lines, node)), what, seconds)
 

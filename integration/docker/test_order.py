@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -86,25 +87,33 @@ def test_a_mixed_pod_starts_in_order_and_stops_in_the_reverse_order(command: Com
 
     app_1, app_2 = everyone["app-1"].signalled(TERM), everyone["app-2"].signalled(TERM)
     assert app_1 == pytest.approx(app_2, abs=0.3)
-    for earlier, later in [("app-1", "marked-2"), ("app-2", "marked-2"), ("marked-2", "marked-1"), ("marked-1", "native")]:
+    for earlier, later in [
+        ("app-1", "marked-2"),
+        ("app-2", "marked-2"),
+        ("marked-2", "marked-1"),
+        ("marked-1", "native"),
+    ]:
         assert 0 <= everyone[later].signalled(TERM) - everyone[earlier].ended
     assert everyone["marked-2"].signalled(TERM) - everyone["app-2"].ended < 1
     assert all(KILL not in instance.signal_numbers for instance in everyone.values())
     assert all(sandbox.ended > everyone["native"].ended for sandbox in run.sandboxes)
 
 
-@pytest.mark.parametrize("form", ["native", "marked"])
-def test_the_startup_probe_of_a_sidecar_holds_back_whatever_comes_after_it(command: Command, form: str) -> None:
+def held_back(form: str) -> dict[str, Any]:
     probe = {"exec": {"command": ["test", "-e", "/tmp/started"]}, "periodSeconds": 1, "failureThreshold": 30}
     sidecar = shell("sidecar", f"sleep 2; touch /tmp/started; {UNTIL_TERM}", startupProbe=probe)
     app, later = shell("app", "exit 0"), shell("later", UNTIL_TERM)
     if form == "native":
-        spec = pod("held-back", app, initContainers=[sidecar | ALWAYS, later | ALWAYS])
-    else:
-        spec = pod("held-back", app, sidecar | {"env": MARK}, later | {"env": MARK})
-    run = command.run_json(spec)
+        return pod("native", app, initContainers=[sidecar | ALWAYS, later | ALWAYS])
+    return pod("marked", app, sidecar | {"env": MARK}, later | {"env": MARK})
+
+
+def test_the_startup_probe_of_a_sidecar_holds_back_whatever_comes_after_it(command: Command) -> None:
+    run = command.run_json(held_back("native"), held_back("marked"))
     assert run.finish() == 0
-    probes = [e for e in run.events if e.action == "exec_die" and e.name == "sidecar"]
-    succeeded = [e.at for e in probes if e.attributes["exitCode"] == "0"]
-    assert len(probes) > len(succeeded) >= 1
-    assert run.one("sidecar").started + 2 < succeeded[0] < run.one("later").created < run.one("app").created
+    for form in ("native", "marked"):
+        sidecar, later, app = (run.one(name, form) for name in ("sidecar", "later", "app"))
+        probes = [event for event in sidecar.events if event.action == "exec_die"]
+        succeeded = [event.at for event in probes if event.attributes["exitCode"] == "0"]
+        assert len(probes) > len(succeeded) >= 1
+        assert sidecar.started + 2 < succeeded[0] < later.created < app.created

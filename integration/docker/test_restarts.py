@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,7 @@ from typing import Any
 import pytest
 
 from integration.docker.command import Run, conditions_of, status_of
-from integration.docker.conftest import CommandIn
-from integration.docker.pods import MARK, UNTIL_TERM, job, shell
+from integration.docker.long_jobs import LONGEST, RESTARTS, restarting
 from integration.docker.records import Records
 from vkprovider.core.create import NodeFacts
 from vkprovider.core.view import CoreSettings
@@ -36,24 +36,12 @@ from vkprovider.standalone.runner import Runner
 
 pytestmark = pytest.mark.docker
 
-# The sidecar fails twice, and then runs; the app waits for that.
-FAILS_TWICE = f"echo >>/shared/times; [ $(wc -l </shared/times) = 3 ] || {{ sleep 1; exit 7; }}; {UNTIL_TERM}"
-WAITS = "until [ $(wc -l </shared/times) = 3 ]; do sleep 0.2; done; sleep 1"
-SHARED = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
-JOB = job(
-    "restarts",
-    shell("app", WAITS, **SHARED),
-    shell("sidecar", FAILS_TWICE, env=MARK, **SHARED),
-    pod_spec={"volumes": [{"name": "shared", "emptyDir": {}}]},
-)
-
 
 @pytest.fixture(scope="module")
-def run(command_in: CommandIn, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    with command_in(tmp_path_factory.mktemp("restarts")) as command:
-        run = command.run_json(JOB)
-        run.finish(60)
-        yield run
+def run(long_jobs: dict[str, Run]) -> Run:
+    run = long_jobs[RESTARTS]
+    run.finish(LONGEST)
+    return run
 
 
 def test_it_is_restarted_at_once_and_then_after_10_s(run: Run) -> None:
@@ -165,8 +153,6 @@ def ran_once_each(counts: list[int]) -> list[int]:
 
 
 def write(directory: Path) -> Path:
-    import json
-
     path = directory / "job.json"
-    path.write_text(json.dumps(JOB))
+    path.write_text(json.dumps(restarting()))
     return path

@@ -22,9 +22,7 @@ def lose_sandbox(run: Run, records: Records, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", LOSSES)
-def test_a_pod_that_always_restarts_gets_a_new_one_and_runs_again(
-    command: Command, records: Records, how: str
-) -> None:
+def test_a_pod_that_always_restarts_gets_a_new_one_and_runs_again(command: Command, records: Records, how: str) -> None:
     init, sidecar = shell("init", "exit 0"), shell("sidecar", UNTIL_TERM)
     run = command.run_json(
         pod("lost", shell("app", UNTIL_TERM), initContainers=[init, sidecar | ALWAYS], restartPolicy="Always")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -33,7 +34,7 @@ async def eventually(look: Callable[[], Awaitable[T]]) -> T:
     return seen
 
 
-class Bench:
+class Bench(ABC):
     """One test's engine, node and pod. ``image`` has a shell; ``usr1_image`` wants to be stopped by USR1."""
 
     image: str
@@ -57,9 +58,9 @@ class Bench:
         }
         return ContainerIdentity(**(fields | more))
 
+    @abstractmethod
     def plan(self, identity: ContainerIdentity, script: str, program: Program, **spec: Any) -> ContainerCreate:
         """A container that runs a script of the shell, or in the fake what the script does."""
-        raise AssertionError("each bench has its own")
 
     async def create(
         self,
@@ -97,13 +98,15 @@ class Bench:
         assert state is not None
         return state
 
+    @abstractmethod
     async def clean(self) -> None:
         """Leave nothing behind."""
 
+    @abstractmethod
     def another_node(self) -> Bench:
         """The same engine as another node sees it."""
-        raise AssertionError("each bench has its own")
 
+    @abstractmethod
     def let_tools_fail(self) -> None:
         """From now on, the tool that the suite runs fails with "No such file or directory"."""
 
@@ -135,6 +138,9 @@ class FakeBench(Bench):
     def let_tools_fail(self) -> None:
         self.fake.tool_error = "chmod: No such file or directory"
 
+    async def clean(self) -> None:
+        await self.fake.close()
+
 
 class DockerBench(Bench):
     def __init__(self, client: docker.APIClient, image: str, usr1_image: str, url: str) -> None:
@@ -155,6 +161,9 @@ class DockerBench(Bench):
         other = DockerBench(self.client, self.image, self.usr1_image, self.url)
         self._others.append(other)
         return other
+
+    def let_tools_fail(self) -> None:
+        """It does by itself: the suite lets it work on a file that does not exist."""
 
     async def clean(self) -> None:
         for other in self._others:

@@ -206,6 +206,14 @@ def test_marked_sidecars_of_equal_priority_start_together():
     assert starts(given(p, *running(p, "b", "c"))) == ["a"]
 
 
+def test_marked_sidecars_with_priorities_wait_for_readiness():
+    low, high = ({"name": "ECI_CONTAINER_LAUNCH_PRIORITY", "value": v} for v in ("1", "5"))
+    p = pod(container("app"), marked("a", env=[low]), marked("b", env=[high], readinessProbe=EXEC))
+    b = running(p, "b")
+    assert starts(given(p, *b)) == []
+    assert starts(given(p, *b, verdicts={b[0].id: Verdicts(ready=True)})) == ["a"]
+
+
 def test_a_changed_image_replaces_a_running_container_even_under_never():
     old = pod(container("app"), container("other"))
     new = pod(container("app", image="busybox:2"), container("other"))

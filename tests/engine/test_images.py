@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.engine.scripted_engine import ScriptedEngine, Stream, refusing
+from tests.engine.scripted_engine import VERSION, ScriptedEngine, Stream, refusing
+from vkprovider.engine import sandbox_image
 from vkprovider.engine.docker_engine import DockerEngine
-from vkprovider.errors import EngineUnavailable, ImagePullError
+from vkprovider.errors import EngineError, EngineUnavailable, ImagePullError
 from vkprovider.ports import ImageInfo, PullProgress, RegistryAuth
 
 FOUND = {"Id": "sha256:1", "Size": 7, "RepoDigests": ["here/busybox@sha256:2"], "Config": {}}
 INFO = ImageInfo(id="sha256:1", size_bytes=7, digest="here/busybox@sha256:2")
 NAME = "here/busybox:1.28"
+BUILT_IN = {arch: sandbox_image.name(arch) for arch in ("amd64", "arm64")}
+TAR = sandbox_image.tar("amd64")
 
 
 def ignore(_: PullProgress) -> None:
@@ -230,28 +233,37 @@ async def test_an_image_that_vanishes_at_once(engine: DockerEngine, scripted: Sc
 
 
 async def test_the_built_in_image_is_loaded_once(engine: DockerEngine, scripted: ScriptedEngine):
+    name = BUILT_IN["amd64"]
     loaded: list[bytes] = []
 
     async def load(request: web.Request) -> web.Response:
         loaded.append(await request.read())
+        scripted.answers[f"GET /images/{name}/json"] = FOUND
         return web.json_response({"stream": "Loaded image"})
 
     scripted.answers["POST /images/load"] = load
-    names = await asyncio.gather(*(engine.sandbox_image() for _ in range(5)))
-    assert len(set(names)) == 1
-    (tar,) = loaded
-    assert b"manifest.json" in tar
-    assert names[0].encode() in tar
+    assert set(await asyncio.gather(*(engine.sandbox_image() for _ in range(5)))) == {name}
+    assert loaded == [TAR]
 
 
 async def test_the_built_in_image_that_is_there_is_not_loaded(engine: DockerEngine, scripted: ScriptedEngine):
-    scripted.answers["POST /images/load"] = {}
-    name = await engine.sandbox_image()
-    other = DockerEngine("node", scripted.url)
+    name = BUILT_IN["amd64"]
     scripted.answers[f"GET /images/{name}/json"] = FOUND
-    assert await other.sandbox_image() == name
-    assert scripted.paths("POST") == ["/images/load"]
-    await other.close()
+    assert await engine.sandbox_image() == name
+    assert scripted.paths("POST") == []
+
+
+async def test_the_built_in_image_is_that_of_the_engines_architecture(engine: DockerEngine, scripted: ScriptedEngine):
+    scripted.answers["GET /version"] = VERSION | {"Arch": "aarch64"}
+    name = BUILT_IN["arm64"]
+    scripted.answers[f"GET /images/{name}/json"] = FOUND
+    assert await engine.sandbox_image() == name
+
+
+async def test_an_engine_that_does_not_take_the_built_in_image(engine: DockerEngine, scripted: ScriptedEngine):
+    scripted.answers["POST /images/load"] = {"errorDetail": {"message": "no space left on device"}}
+    with pytest.raises(EngineError, match="no space left on device"):
+        await engine.sandbox_image()
 
 
 async def test_an_image_of_the_administrators_is_pulled_where_missing(scripted: ScriptedEngine):

@@ -40,6 +40,16 @@ class Fault(NamedTuple):
     body: bytes | None
 
 
+class Watch(NamedTuple):
+    asked: Asked
+    lines: asyncio.Queue[bytes | None]  # None ends it
+    transport: asyncio.BaseTransport | None
+
+    def tell(self, happening: Happening) -> None:
+        if _in(self.asked.key, happening.key) and _selected(happening.object, self.asked.query):
+            self.lines.put_nowait(_line(happening.type, {"kind": "Pod", "apiVersion": "v1"} | happening.object))
+
+
 class FakeApiServer:
     """``asked`` is the journal of all requests; ``token`` the only bearer token it accepts, if set."""
 
@@ -53,7 +63,7 @@ class FakeApiServer:
         self._faults: list[Fault] = []
         self._held: dict[str, asyncio.Event] = {}
         self._changed = asyncio.Event()
-        self._watches: dict[web.StreamResponse, asyncio.Queue[bytes | None]] = {}
+        self._watches: list[Watch] = []
         self._runner: web.AppRunner | None = None
         self._port = 0
 
@@ -65,13 +75,14 @@ class FakeApiServer:
 
     @property
     def watches(self) -> int:
+        """How many are open."""
         return len(self._watches)
 
     async def start(self) -> None:
         """Listen, at the same port as before."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, shutdown_timeout=0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
         await site.start()
@@ -86,21 +97,20 @@ class FakeApiServer:
 
     def cut(self) -> None:
         """Cut every watch in the middle, as a restarting API server does."""
-        for response in list(self._watches):
-            transport = response._req.transport if response._req is not None else None  # type: ignore[attr-defined]
-            if transport is not None:
-                transport.abort()
+        for watch in self._watches:
+            if isinstance(watch.transport, asyncio.Transport):
+                watch.transport.abort()
 
     def end_watches(self) -> None:
         """End every watch in order, as its timeout does."""
-        for queue in self._watches.values():
-            queue.put_nowait(None)
+        for watch in self._watches:
+            watch.lines.put_nowait(None)
 
     def bookmark(self) -> None:
         """Tell every watch how far it has come."""
         metadata = {"resourceVersion": str(self.store.version)}
-        for queue in self._watches.values():
-            queue.put_nowait(_line("BOOKMARK", {"kind": "Pod", "apiVersion": "v1", "metadata": metadata}))
+        for watch in self._watches:
+            watch.lines.put_nowait(_line("BOOKMARK", {"kind": "Pod", "apiVersion": "v1", "metadata": metadata}))
 
     def fail(self, verb: str, plural: str, status: int, *, times: int = 1, body: bytes | None = None) -> None:
         self._faults.append(Fault(verb, plural, status, times, body))
@@ -130,11 +140,8 @@ class FakeApiServer:
     def _wake(self) -> None:
         self._changed.set()
         if self.store.history:
-            latest = self.store.history[-1]
-            for response, queue in self._watches.items():
-                line = _shown(latest, response)
-                if line is not None:
-                    queue.put_nowait(line)
+            for watch in self._watches:
+                watch.tell(self.store.history[-1])
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         asked = _understood(request, await request.read())
@@ -188,24 +195,22 @@ class FakeApiServer:
         if too_old and not self.gone_in_stream:
             raise expired
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
-        response["asked"] = asked
         await response.prepare(request)
-        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        watch = Watch(asked, asyncio.Queue(), request.transport)
         if too_old:
-            queue.put_nowait(_line("ERROR", expired.status))
-            queue.put_nowait(None)
+            watch.lines.put_nowait(_line("ERROR", expired.status))
+            watch.lines.put_nowait(None)
         for happening in self.store.history:
-            line = _shown(happening, response) if happening.version > version else None
-            if line is not None:
-                queue.put_nowait(line)
-        self._watches[response] = queue
+            if happening.version > version:
+                watch.tell(happening)
+        self._watches.append(watch)
         self._changed.set()
         try:
-            while (line := await queue.get()) is not None:
+            while (line := await watch.lines.get()) is not None:
                 if not self.stalled:
                     await response.write(line)
         finally:
-            del self._watches[response]
+            self._watches.remove(watch)
             self._changed.set()
         return response
 
@@ -250,13 +255,6 @@ def _selected(raw: Json, query: dict[str, str]) -> bool:
         if value != wanted:
             return False
     return True
-
-
-def _shown(happening: Happening, response: web.StreamResponse) -> bytes | None:
-    asked: Asked = response["asked"]
-    if not _in(asked.key, happening.key) or not _selected(happening.object, asked.query):
-        return None
-    return _line(happening.type, {"kind": "Pod", "apiVersion": "v1"} | happening.object)
 
 
 def _line(kind: str, raw: Json) -> bytes:

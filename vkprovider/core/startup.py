@@ -84,10 +84,18 @@ class _Walk:
         return self.standings[role.name].done
 
     def marked(self, roles: Roles) -> bool:
-        for wave in roles.marked_waves():
+        """Wave by wave. Where priorities are given the next wave waits for readiness too, as the apps' waves do;
+        the apps themselves wait for no more than *started*.
+        """
+        waves = roles.marked_waves()
+        by_priority = any(r.launch_priority is not None for r in roles.marked)
+        for wave in waves:
             for role in wave:
                 self.keep_running(role)
-            if not all(self.standings[r.name].started for r in wave):
+            standings = [self.standings[r.name] for r in wave]
+            if not all(s.started for s in standings):
+                return False
+            if by_priority and wave is not waves[-1] and not all(s.ready for s in standings):
                 return False
         return True
 

@@ -6,8 +6,8 @@ import asyncio
 
 from vkprovider.engine import sandbox_image
 from vkprovider.engine.images import Images
-from vkprovider.engine.refusals import Refused, engine_error
 from vkprovider.engine.unary import Unary
+from vkprovider.errors import EngineError
 
 _GOARCH = {"x86_64": "amd64", "aarch64": "arm64"}  # what uname calls them, to what Go and images call them
 
@@ -43,11 +43,8 @@ class SandboxSource:
         arch = _GOARCH.get(version["Arch"], version["Arch"])
         name = await asyncio.to_thread(sandbox_image.name, arch)
         if await self._images.find(name) is None:
-            await self._load(await asyncio.to_thread(sandbox_image.tar, arch))
+            answer = await self._unary.upload("/images/load", await asyncio.to_thread(sandbox_image.tar, arch))
+            if await self._images.find(name) is None:
+                said = answer.decode(errors="replace").strip()
+                raise EngineError(f"the engine did not take the sandbox image: {said}")
         return name
-
-    async def _load(self, tar: bytes) -> None:
-        answer = await self._unary.upload("/images/load", tar, {"quiet": 1})
-        PullStream("").feed(answer + b"\n")
-
-

@@ -45,9 +45,9 @@ class Unary:
         content = None if body is None else msgspec.json.encode(body)
         return await self._in_thread(partial(self._call, method, path, params, content))
 
-    async def upload(self, path: str, tar: bytes, params: Params) -> bytes:
+    async def upload(self, path: str, tar: bytes) -> bytes:
         """Post a tar; what the engine says to it. Raises as ``call`` does."""
-        return await self._in_thread(partial(self._send, "POST", path, params, tar, "application/x-tar"))
+        return await self._in_thread(partial(self._send, "POST", path, None, tar, "application/x-tar"))
 
     async def version(self) -> str:
         """The API version spoken, as "1.45"."""

@@ -143,7 +143,7 @@ class NodeRegistrar:
         same = [node for node in nodes if node["metadata"]["uid"] == self.uid]
         self.node = same[0] if same else None
         if self.node is None:
-            log.warning("the node has been deleted", node=self._settings.name)
+            log.warning("the node has been deleted or replaced", node=self._settings.name)
             self.poke()
 
     # --- registering ---------------------------------------------------------------------------------------------
@@ -203,14 +203,18 @@ class NodeRegistrar:
         status = node_status(facts, self._settings, conditions)
         wrong = changed(node["metadata"].get("labels") or {}, platform_labels(facts))
         if wrong:
-            self.node = await self._api.patch(self._place, {"metadata": {"labels": wrong}}, MERGE)
+            self._keep(await self._api.patch(self._place, {"metadata": {"labels": wrong}}, MERGE))
         if self._is_new(status) or not same_conditions(before, conditions):
-            self.node = await self._api.patch(
-                self._place._replace(subresource="status"), _patch(status), STRATEGIC_MERGE
-            )
+            place = self._place._replace(subresource="status")
+            self._keep(await self._api.patch(place, _patch(status), STRATEGIC_MERGE))
             self._sent_now(status)
         self._tell_all(transitions(self._settings.name, before, conditions))
         self._tell_of_others(node, facts)
+
+    def _keep(self, node: Json) -> None:
+        """The answer to a write, unless the watch has meanwhile shown that it was the last one."""
+        if node["metadata"]["uid"] == self.uid:
+            self.node = node
 
     def _is_new(self, status: Json) -> bool:
         overdue = self._clock.monotonic() - self._sent_at >= REPORT_SECONDS

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import ssl
+
 import aiohttp
 import msgspec
 
@@ -97,4 +100,11 @@ def _why(server: str, exc: BaseException) -> str:
     cause: BaseException | None = exc
     while cause is not None and not (isinstance(cause, OSError) and cause.strerror):
         cause = cause.__cause__ or cause.__context__
-    return f"{server} cannot be reached: {cause.strerror if isinstance(cause, OSError) else exc}"
+    return f"{server} cannot be reached: {_of_system(cause) if isinstance(cause, OSError) else exc}"
+
+
+def _of_system(exc: OSError) -> str:
+    """The system's words: asyncio has its own for a refused connection, TLS and name resolution other numbers."""
+    if isinstance(exc, ssl.SSLError) or not exc.errno or exc.errno < 0:
+        return str(exc.strerror)
+    return os.strerror(exc.errno)
