@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,7 +102,10 @@ class Run:
         """Wait until the containers have come to ``sleep``, and so have set their traps."""
         for name in names:
             container = self.until("start", name, seconds=seconds).container
-            eventually(lambda: any("sleep" in p for p in self._records.programs(container)), f"{name} sleeps")
+            eventually(partial(self._sleeps, container), f"{name} sleeps")
+
+    def _sleeps(self, container: str) -> bool:
+        return any("sleep" in program for program in self._records.programs(container))
 
     @property
     def events(self) -> list[Event]:

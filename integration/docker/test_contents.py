@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,8 @@ from integration.docker.pods import ALWAYS, IMAGE, UNTIL_TERM, pod, shell
 
 pytestmark = pytest.mark.docker
 
-CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
-SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}}
+CONFIG: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
+SECRET: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}}
 
 
 def logged(run: Run, container: str) -> list[str]:
@@ -25,7 +26,7 @@ def logged(run: Run, container: str) -> list[str]:
     return found
 
 
-def run_with_logs(command: Command, *objects: dict[str, object]) -> Run:
+def run_with_logs(command: Command, *objects: dict[str, Any]) -> Run:
     run = command.run("--logs", "-o", "json", command.file(*objects))
     assert run.finish() == 0, str(run.err)
     return run

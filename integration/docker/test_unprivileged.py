@@ -100,9 +100,7 @@ VOLUMES = {
 MOUNTS = [{"name": name, "mountPath": f"/{name}"} for name in ("shared", "memory", "config")]
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"colour": "green\n"}}
 # Root leaves what only root may remove.
-LEAVES = (
-    "mkdir -m 700 /shared/private; echo x >/shared/private/file; chown 0:0 -R /shared/private; echo y >/memory/file"
-)
+LEAVES = "mkdir -m 700 /shared/private; touch /shared/private/file; chown -R 0:0 /shared/private; touch /memory/file"
 WRITES = "echo mine >/shared/mine; echo mine >/memory/mine; cat /config/colour; stat -c %g /shared/mine /memory/mine"
 
 

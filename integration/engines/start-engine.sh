@@ -39,25 +39,34 @@ engine_pid() {
 
 answers() { curl --silent --fail --max-time 2 --unix-socket "$socket" http://engine/_ping >/dev/null 2>&1; }
 
+is_up() { engine_pid >/dev/null && answers && echo "unix://$socket"; }
+
 debian_mirror() {
 	if [ -n "${DEBIAN_MIRROR:-}" ]; then
 		echo "$DEBIAN_MIRROR"
-	elif [ "$(. /etc/os-release && echo "$ID")" = debian ]; then
-		codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+		return
+	fi
+	# shellcheck disable=SC1091  # of this machine
+	. /etc/os-release
+	if [ "$ID" = debian ]; then
 		# shellcheck disable=SC2016  # the format is apt's
-		apt-get indextargets --format '$(RELEASE) $(REPO_URI)' | awk -v want="$codename" '$1 == want { print $2; exit }'
+		apt-get indextargets --format '$(RELEASE) $(REPO_URI)' |
+			awk -v want="$VERSION_CODENAME" '$1 == want { print $2; exit }'
 	fi
 }
+
+# What the engine leaves mounted when it ends.
+unmount_below() { awk -v below="$1/" 'index($2, below) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount; }
 
 fetch() {
 	[ -x "$root/usr/sbin/dockerd" ] && [ -e "$home/complete" ] && return
 	command -v debootstrap >/dev/null || fail "debootstrap is missing: apt-get install debootstrap"
 	say "fetching Engine $version (once; it takes a minute)"
 	rm -rf --one-file-system "$root" "$home/complete"
-	mkdir -p "$home"
 	# shellcheck disable=SC2046  # no mirror, no argument
 	debootstrap --variant=minbase --include=docker.io "$suite" "$root" $(debian_mirror) >"$home/debootstrap.log" 2>&1 ||
 		fail "debootstrap failed: see $home/debootstrap.log"
+	# shellcheck disable=SC2016  # the format is dpkg's
 	found=$(chroot "$root" dpkg-query --show --showformat '${Version}' docker.io)
 	case $found in
 	$version.*) touch "$home/complete" ;;
@@ -85,19 +94,19 @@ ensure_bridge() {
 }
 
 start() {
-	if engine_pid >/dev/null && answers; then
-		echo "unix://$socket"
-		return
-	fi
+	is_up && return
 	[ "$(id -u)" = 0 ] || fail "an engine needs root"
 	command -v curl >/dev/null || fail "curl is missing: apt-get install curl"
+	mkdir -p "$home" "$run" "$data"
+	exec 9>"$home/lock"
+	flock 9 # of several that start it at once, one does
+	is_up && return
 	fetch
 	link_programs
 	ensure_bridge
-	mkdir -p "$run" "$data"
 	PATH=$programs:$PATH setsid dockerd \
 		--host "unix://$socket" --pidfile "$pidfile" --data-root "$data" --exec-root "$run/exec" \
-		--bridge "$bridge" --iptables=false --ip6tables=false >"$log" 2>&1 </dev/null &
+		--bridge "$bridge" --iptables=false --ip6tables=false >"$log" 2>&1 </dev/null 9>&- &
 	for _ in $(seq 150); do
 		answers && echo "unix://$socket" && return
 		kill -0 $! 2>/dev/null || break
@@ -117,6 +126,8 @@ stop() {
 		[ -d "/proc/$pid" ] && fail "the engine, process $pid, does not stop: see $log"
 	fi
 	if ip link show "$bridge" >/dev/null 2>&1; then ip link delete "$bridge"; fi
+	unmount_below "$run"
+	unmount_below "$data"
 	rm -rf --one-file-system "$run"
 }
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import docker
 
 from tests.fakes.engine import FakeEngine
-from tests.fakes.programs import Program
+from tests.fakes.programs import Program, Reaction
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.errors import EngineError
 from vkprovider.model.create import ContainerCreate
@@ -24,6 +24,10 @@ from vkprovider.ports import ContainerEngine
 
 PATIENCE = 20.0  # seconds after which something that should happen soon has not happened
 T = TypeVar("T")
+
+NOBODY = ContainerID("f" * 64)
+TRAP = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done"
+TRAPPED = Program(reactions={"TERM": Reaction(code=3)}, output=(("stdout", "ready"),))
 
 
 async def eventually(look: Callable[[], Awaitable[T]]) -> T:
@@ -109,6 +113,16 @@ class Bench(ABC):
     @abstractmethod
     def let_tools_fail(self) -> None:
         """From now on, the tool that the suite runs fails with "No such file or directory"."""
+
+
+async def said(bench: Bench, container_id: ContainerID, count: int = 1) -> list[bytes]:
+    """What a container has said, once it has said so much."""
+
+    async def look() -> list[bytes]:
+        lines = [line.data async for line in bench.engine.logs(container_id)]
+        return lines if len(lines) >= count else []
+
+    return await eventually(look)
 
 
 class FakeBench(Bench):

@@ -17,7 +17,11 @@ from tests.node.servers import CERTIFICATE, server_tls
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.engine.endpoint import find_endpoint
 
-pytestmark = pytest.mark.docker
+pytestmark = [
+    pytest.mark.docker,
+    # The certificate at hand is nobody's, so it is not verified, which is the user's choice.
+    pytest.mark.filterwarnings("ignore:Unverified HTTPS request"),
+]
 
 
 @asynccontextmanager

@@ -6,130 +6,10 @@ from typing import Any
 import pytest
 
 from vkprovider.engine import convert
-from vkprovider.model.create import ContainerCreate, Limits, Mount, PortBinding
 from vkprovider.model.labels import CONTAINER_TYPE, NODE, SANDBOX_TYPE, ContainerIdentity, encode
 from vkprovider.model.observed import ContainerState, Run, SandboxState
 from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.ports import EngineInfo, ImageInfo, StoredImage
-
-ALWAYS: dict[str, Any] = {
-    "Image": "busybox",
-    "Labels": {"a": "b"},
-    "Healthcheck": {"Test": ["NONE"]},
-    "HostConfig": {
-        "RestartPolicy": {"Name": "no"},
-        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}},
-        "Init": False,
-        "CpuShares": 2,
-        "OomScoreAdj": 1000,
-    },
-}
-
-
-def body(**spec: Any) -> dict[str, Any]:
-    return convert.create_body(ContainerCreate(name="n", image="busybox", labels={"a": "b"}, **spec))
-
-
-# --- creating ---------------------------------------------------------------------------------------------------
-
-
-def test_a_bare_container():
-    assert body() == ALWAYS
-
-
-@pytest.mark.parametrize(
-    ("spec", "fields"),
-    [
-        ({"entrypoint": ("sh", "-c"), "args": ("x",)}, {"Entrypoint": ["sh", "-c"], "Cmd": ["x"]}),
-        ({"entrypoint": ("sh",), "args": ()}, {"Entrypoint": ["sh"], "Cmd": []}),
-        ({"args": ("x",)}, {"Cmd": ["x"]}),
-        ({"env": ("A=1", "B=")}, {"Env": ["A=1", "B="]}),
-        ({"working_dir": "/w"}, {"WorkingDir": "/w"}),
-        ({"user": "1:2"}, {"User": "1:2"}),
-        ({"tty": True, "stdin": True, "stdin_once": True}, {"Tty": True, "OpenStdin": True, "StdinOnce": True}),
-        ({"hostname": "h"}, {"Hostname": "h"}),
-    ],
-)
-def test_what_concerns_the_process(spec: dict[str, Any], fields: dict[str, Any]):
-    assert body(**spec) == ALWAYS | fields
-
-
-@pytest.mark.parametrize(
-    ("spec", "fields"),
-    [
-        ({"groups": ("1", "2")}, {"GroupAdd": ["1", "2"]}),
-        ({"network": "container:abc"}, {"NetworkMode": "container:abc"}),
-        ({"ipc": "shareable"}, {"IpcMode": "shareable"}),
-        ({"pid": "container:abc"}, {"PidMode": "container:abc"}),
-        ({"uts": "host"}, {"UTSMode": "host"}),
-        ({"privileged": True}, {"Privileged": True}),
-        ({"read_only_root": True}, {"ReadonlyRootfs": True}),
-        ({"cap_add": ("NET_ADMIN",), "cap_drop": ("ALL",)}, {"CapAdd": ["NET_ADMIN"], "CapDrop": ["ALL"]}),
-        ({"security_opts": ("seccomp=unconfined",)}, {"SecurityOpt": ["seccomp=unconfined"]}),
-        ({"sysctls": {"net.ipv4.tcp_syncookies": "1"}}, {"Sysctls": {"net.ipv4.tcp_syncookies": "1"}}),
-        (
-            {"dns_servers": ("10.0.0.1",), "dns_searches": ("x.y",), "dns_options": ("ndots:5",)},
-            {"Dns": ["10.0.0.1"], "DnsSearch": ["x.y"], "DnsOptions": ["ndots:5"]},
-        ),
-        ({"limits": Limits(memory=1 << 20)}, {"Memory": 1 << 20, "MemorySwap": 1 << 20}),
-        ({"limits": Limits(cpu_quota=50_000)}, {"CpuQuota": 50_000, "CpuPeriod": 100_000}),
-        ({"limits": Limits(cpu_shares=512)}, {"CpuShares": 512}),
-        ({"limits": Limits(pids=100)}, {"PidsLimit": 100}),
-        ({"limits": Limits(oom_score_adj=-997)}, {"OomScoreAdj": -997}),
-    ],
-)
-def test_what_concerns_the_host(spec: dict[str, Any], fields: dict[str, Any]):
-    assert body(**spec) == ALWAYS | {"HostConfig": ALWAYS["HostConfig"] | fields}
-
-
-@pytest.mark.parametrize(
-    ("mount", "expected"),
-    [
-        (
-            Mount(source="/a:b", target="/c"),
-            {
-                "Type": "bind",
-                "Source": "/a:b",
-                "Target": "/c",
-                "ReadOnly": False,
-                "BindOptions": {"Propagation": "rprivate"},
-            },
-        ),
-        (
-            Mount(source="/a", target="/c", read_only=True, propagation="rslave"),
-            {
-                "Type": "bind",
-                "Source": "/a",
-                "Target": "/c",
-                "ReadOnly": True,
-                "BindOptions": {"Propagation": "rslave", "ReadOnlyNonRecursive": True},
-            },
-        ),
-        (
-            Mount(source="vol", target="/c", volume=True),
-            {"Type": "volume", "Source": "vol", "Target": "/c", "ReadOnly": False},
-        ),
-    ],
-)
-def test_mounts(mount: Mount, expected: dict[str, Any]):
-    assert body(mounts=(mount,))["HostConfig"]["Mounts"] == [expected]
-
-
-def test_ports_are_exposed_and_bound():
-    ports = (
-        PortBinding(container_port=80, host_port=8080),
-        PortBinding(container_port=80, host_port=8081, host_ip="127.0.0.1"),
-        PortBinding(container_port=53, host_port=5353, protocol="udp"),
-    )
-    made = body(ports=ports)
-    assert made["ExposedPorts"] == {"80/tcp": {}, "53/udp": {}}
-    assert made["HostConfig"]["PortBindings"] == {
-        "80/tcp": [{"HostIp": "", "HostPort": "8080"}, {"HostIp": "127.0.0.1", "HostPort": "8081"}],
-        "53/udp": [{"HostIp": "", "HostPort": "5353"}],
-    }
-
-
-# --- seeing -----------------------------------------------------------------------------------------------------
 
 ZERO = "0001-01-01T00:00:00Z"
 CREATED, STARTED, FINISHED = (f"2026-01-02T03:04:0{second}.123456789Z" for second in (5, 6, 7))
@@ -214,6 +94,10 @@ OVER = {"StartedAt": STARTED, "FinishedAt": FINISHED}
         (
             {"Status": "dead", "ExitCode": 2} | OVER,
             {"run": Run.EXITED, "started_at": time(6), "finished_at": time(7), "exit_code": 2},
+        ),
+        (  # as Docker tells it of a container that ends at once
+            {"Status": "exited", "StartedAt": FINISHED, "FinishedAt": STARTED},
+            {"run": Run.EXITED, "started_at": time(7), "finished_at": time(7)},
         ),
         ({"Status": "removing"}, {"run": Run.CREATED}),
         ({"Status": "dead"}, {"run": Run.CREATED}),

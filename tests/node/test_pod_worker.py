@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
+from structlog.testing import capture_logs
 
 from tests.core.given import container, deleted, marked, native, pod
 from tests.fakes.living_engine import LivingEngine
@@ -28,7 +32,7 @@ from vkprovider.core.actions import (
 from vkprovider.core.record import PodRecord
 from vkprovider.errors import EngineUnavailable
 from vkprovider.model.observed import PodObservation, Run
-from vkprovider.model.pod import Pod
+from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.node.pod_worker import STORY_LENGTH
 from vkprovider.ports import Checkpoint, ImageInfo, PullProgress, RegistryAuth
@@ -225,6 +229,40 @@ async def test_while_the_engine_is_down_nothing_is_lost(tmp_path: Path):
         assert after_start(node, "sidecar") == (0, 51)  # its grace counts from when the end of the app was seen
         assert [c.runs for c in engine.containers.values()] == [1, 1]
         assert worker.story[-1].phase == "Succeeded"
+
+
+@virtual_time
+async def test_an_outage_is_logged_once(tmp_path: Path):
+    node = await seed_node(tmp_path)
+    with capture_logs() as logs:
+        async with node.working(SEED) as worker:
+            for _ in range(2):
+                await node.told.until_phase("Running")
+                node.engine.down = True
+                worker.poke("nothing")
+                await node.clock.sleep(4.5)
+                node.engine.down = False
+                await node.clock.sleep(2)
+    refused = "cannot talk to the engine: Connection refused"
+    expected = {"event": "engine does not answer", "log_level": "warning", "pod": "default/p", "error": refused}
+    assert logs == [expected] * 2
+
+
+class NobodyListens(io.StringIO):
+    """A pipe whose reader has gone away."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+@virtual_time
+async def test_nobody_needs_to_read_the_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    node = await seed_node(tmp_path)
+    monkeypatch.setattr(sys, "stderr", NobodyListens())
+    node.engine.fail("create", ZeroDivisionError("a bug"))  # type: ignore[arg-type]
+    node.engine.fail("observe", ZeroDivisionError("another"))  # type: ignore[arg-type]
+    async with node.working(SEED):
+        await node.told.until_phase("Succeeded")
 
 
 @virtual_time
@@ -488,6 +526,19 @@ async def test_the_newest_pod_counts(tmp_path: Path):
         worker.update(deleted(ALONE, grace=2))
         await node.told.until(lambda: node.told.gone_pods)
         assert node.clock.monotonic() == 2
+
+
+@virtual_time
+async def test_the_newest_pod_is_written_down(tmp_path: Path):
+    node = await LivingNode.on(tmp_path)
+    async with node.working(ALONE) as worker:
+        await node.told.until_phase("Running")
+        raw = ALONE.raw | {"metadata": ALONE.raw["metadata"] | {"annotations": {"a": "b"}}}
+        worker.update(decode_pod(raw))
+        await node.clock.sleep(1)
+        saved = await asyncio.to_thread(node.checkpoint.load, ALONE.uid)
+        assert saved is not None
+        assert saved.pod == raw
 
 
 @virtual_time

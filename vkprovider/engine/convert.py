@@ -98,7 +98,13 @@ def _limits(limits: Limits) -> dict[str, Any]:
 
 def _mount(mount: Mount) -> dict[str, Any]:
     if mount.volume:
-        return {"Type": "volume", "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
+        return {
+            "Type": "volume",
+            "Source": mount.source,
+            "Target": mount.target,
+            "ReadOnly": mount.read_only,
+            "VolumeOptions": {"NoCopy": True},  # an emptyDir begins empty, whatever the image has at its place
+        }
     options: dict[str, Any] = {"Propagation": mount.propagation}
     if mount.read_only:  # from API 1.44 on, mounts below would become read-only too; a kubelet leaves them alone
         options["ReadOnlyNonRecursive"] = True
@@ -190,6 +196,7 @@ def _container(entry: Json, identity: keys.ContainerIdentity) -> ContainerState:
     state = entry["State"] if "Config" in entry else {}
     run, error = _run(state)
     ended = run is Run.EXITED
+    started_at = instant(state.get("StartedAt"))
     return ContainerState(
         id=ContainerID(entry["Id"]),
         name=identity.name,
@@ -197,8 +204,8 @@ def _container(entry: Json, identity: keys.ContainerIdentity) -> ContainerState:
         sandbox_id=identity.sandbox_id,
         run=run,
         created_at=_created(entry),
-        started_at=instant(state.get("StartedAt")),
-        finished_at=instant(state.get("FinishedAt")) if ended else None,
+        started_at=started_at,
+        finished_at=_finished(state, started_at) if ended else None,
         exit_code=START_FAILED if error else state["ExitCode"] if ended else 0,
         oom_killed=ended and state.get("OOMKilled", False),
         start_error=error,
@@ -210,6 +217,14 @@ def _container(entry: Json, identity: keys.ContainerIdentity) -> ContainerState:
         stop_signal=entry["Config"].get("StopSignal") or "" if state else "",
         pid=state.get("Pid", 0),
     )
+
+
+def _finished(state: Json, started_at: datetime | None) -> datetime | None:
+    """When it ended. Docker takes the start from its own clock once all is done, the end from the kernel's news: of a
+    container that ends at once they come in the wrong order, by less than a millisecond.
+    """
+    finished_at = instant(state.get("FinishedAt"))
+    return finished_at if finished_at is None or started_at is None else max(finished_at, started_at)
 
 
 def _run(state: Json) -> tuple[Run, str]:

@@ -73,7 +73,8 @@ class DockerEngine:
 
     async def info(self) -> EngineInfo:
         await self._limits.allows_negative_oom_score()
-        return convert.engine_info(await self._unary.call("GET", "/info"), await self._unary.version())
+        version = await self._unary.version()
+        return convert.engine_info(await self._unary.call("GET", "/info"), version.api_version)
 
     async def pods(self) -> frozenset[PodUID]:
         entries = await self._list(f"{NODE}={self.node}")

@@ -39,8 +39,8 @@ class SandboxSource:
             if await self._images.find(self._override) is None:
                 await self._images.pull(self._override, (), lambda _: None)
             return self._override
-        version = await self._unary.call("GET", "/version")
-        arch = _GOARCH.get(version["Arch"], version["Arch"])
+        version = await self._unary.version()
+        arch = _GOARCH.get(version.arch, version.arch)
         name = await asyncio.to_thread(sandbox_image.name, arch)
         if await self._images.find(name) is None:
             answer = await self._unary.upload("/images/load", await asyncio.to_thread(sandbox_image.tar, arch))

@@ -56,7 +56,7 @@ class Streaming:
         version = await self._unary.version()
         if self._session is None:
             self._session = self._endpoint.session()
-        async with self._session.request(method, f"/v{version}{path}", **request) as response:
+        async with self._session.request(method, f"/v{version.api_version}{path}", **request) as response:
             if response.status >= 400:
                 raise refused(response.status, await response.read())
             yield response

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import docker
 import msgspec
+from docker.constants import DEFAULT_DOCKER_API_VERSION
 
 from vkprovider.engine.endpoint import Endpoint
 from vkprovider.engine.refusals import FAILURES, engine_error, refused
@@ -22,6 +23,13 @@ from vkprovider.errors import EngineUnavailable
 
 Params = Mapping[str, str | int]
 T = TypeVar("T")
+
+
+class Version(msgspec.Struct, frozen=True, rename="pascal"):
+    """``arch`` in Go's words, as amd64."""
+
+    api_version: str
+    arch: str
 
 
 class Unary:
@@ -34,7 +42,7 @@ class Unary:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._clients: list[docker.APIClient] = []
-        self._version = ""
+        self._version: Version | None = None
         self._closed = False
 
     async def call(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> Any:
@@ -49,9 +57,9 @@ class Unary:
         """Post a tar; what the engine says to it. Raises as ``call`` does."""
         return await self._in_thread(partial(self._send, "POST", path, None, tar, "application/x-tar"))
 
-    async def version(self) -> str:
-        """The API version spoken, as "1.45"."""
-        return self._version or await self._in_thread(lambda: str(self._client().api_version))
+    async def version(self) -> Version:
+        """What the engine says of itself before all else. Raises EngineUnavailable or EngineError."""
+        return await self._in_thread(self._negotiate) if self._version is None else self._version
 
     async def close(self) -> None:
         """Wait for the calls under way, then hang up."""
@@ -73,16 +81,25 @@ class Unary:
             raise engine_error(exc) from exc
 
     def _send(self, method: str, path: str, params: Params | None, content: bytes | None, kind: str) -> bytes:
+        version = self._version or self._negotiate()
+        headers = {"Content-Type": kind}
+        return self._exchange(method, f"/v{version.api_version}{path}", params=params, data=content, headers=headers)
+
+    def _negotiate(self) -> Version:
+        """Speak the engine's own version, as docker-py does with "auto". Only one thread asks."""
+        with self._lock:
+            if self._version is None:
+                answer = self._exchange("GET", "/version")
+                try:
+                    self._version = msgspec.json.decode(answer, type=Version)
+                except FAILURES as exc:
+                    raise engine_error(exc) from exc
+            return self._version
+
+    def _exchange(self, method: str, path: str, **request: Any) -> bytes:
         try:
             client = self._client()
-            response = client.request(
-                method,
-                f"{client.base_url}/v{client.api_version}{path}",
-                params=params,
-                data=content,
-                headers={"Content-Type": kind},
-                timeout=self._timeout,
-            )
+            response = client.request(method, f"{client.base_url}{path}", timeout=self._timeout, **request)
             if response.status_code >= 400:
                 raise refused(response.status_code, response.content)
             return response.content
@@ -91,14 +108,7 @@ class Unary:
 
     def _client(self) -> docker.APIClient:
         client: docker.APIClient | None = getattr(self._local, "client", None)
-        if client is not None:
-            return client
-        with self._lock:  # only one asks for the version
-            try:
-                client = self._endpoint.client(self._version or "auto", self._timeout)
-            except FAILURES as exc:
-                raise engine_error(exc) from exc
-            self._version = client.api_version
+        if client is None:
+            client = self._local.client = self._endpoint.client(DEFAULT_DOCKER_API_VERSION, self._timeout)
             self._clients.append(client)
-        self._local.client = client
         return client

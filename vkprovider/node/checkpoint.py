@@ -38,16 +38,13 @@ class FileCheckpoint:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def save(self, uid: PodUID, record: PodRecord, pod: Pod) -> None:
-        """Write durably: a crash leaves either the old file or the new one."""
+        """Write durably: a crash leaves either the old file or the new one, as does a full disk. Raises OSError."""
         path = self._path(uid)
         fresh = path.with_suffix(".new")
-        content = msgspec.json.encode(Saved(record=record, pod=pod.raw))
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            os.write(descriptor, content)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with open(fresh, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(msgspec.json.encode(Saved(record=record, pod=pod.raw)))
+            file.flush()
+            os.fsync(file.fileno())
         fresh.replace(path)
         self._sync_directory()
 

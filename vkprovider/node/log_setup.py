@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 
 import structlog
+
+
+class _StandardError:
+    """Whatever is standard error when a line is written. A reader that has gone away costs the line, never a pod."""
+
+    def warning(self, line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            print(line, file=sys.stderr, flush=True)
+
+    debug = info = error = critical = warning
 
 
 def set_up_logging(level: int = logging.WARNING) -> None:
@@ -21,5 +32,5 @@ def set_up_logging(level: int = logging.WARNING) -> None:
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=lambda *_: _StandardError(),
     )

@@ -69,6 +69,7 @@ class PodWorker:
         self._news: list[News] = []
         self._in_flight: dict[str, tuple[Action, asyncio.Task[tuple[News, ...]]]] = {}
         self._causes: list[str] = ["start"]
+        self._answered = True  # by the engine, the last time it was asked
         self._poked = asyncio.Event()
         self._prober = Prober(around.engine, around.clock, on_result=lambda: self.poke("probe"), on_news=self._hear)
 
@@ -111,9 +112,12 @@ class PodWorker:
             observed = await self._around.engine.observe(self.pod.uid)
             observed = await self._around.messages.fill_in(self.pod, observed)
         except EngineError as exc:
-            log.warning("engine does not answer", pod=str(self.pod.key), error=str(exc))
+            if self._answered:
+                log.warning("engine does not answer", pod=str(self.pod.key), error=str(exc))
+            self._answered = False
             self._news[:0] = news
             return None
+        self._answered = True
         view = PodView(
             pod=self.pod,
             now=self._around.clock.now(),

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vkprovider.engine import convert
+from vkprovider.model.create import ContainerCreate, Limits, Mount, PortBinding
+
+ALWAYS: dict[str, Any] = {
+    "Image": "busybox",
+    "Labels": {"a": "b"},
+    "Healthcheck": {"Test": ["NONE"]},
+    "HostConfig": {
+        "RestartPolicy": {"Name": "no"},
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}},
+        "Init": False,
+        "CpuShares": 2,
+        "OomScoreAdj": 1000,
+    },
+}
+
+
+def body(**spec: Any) -> dict[str, Any]:
+    return convert.create_body(ContainerCreate(name="n", image="busybox", labels={"a": "b"}, **spec))
+
+
+# --- creating ---------------------------------------------------------------------------------------------------
+
+
+def test_a_bare_container():
+    assert body() == ALWAYS
+
+
+@pytest.mark.parametrize(
+    ("spec", "fields"),
+    [
+        ({"entrypoint": ("sh", "-c"), "args": ("x",)}, {"Entrypoint": ["sh", "-c"], "Cmd": ["x"]}),
+        ({"entrypoint": ("sh",), "args": ()}, {"Entrypoint": ["sh"], "Cmd": []}),
+        ({"args": ("x",)}, {"Cmd": ["x"]}),
+        ({"env": ("A=1", "B=")}, {"Env": ["A=1", "B="]}),
+        ({"working_dir": "/w"}, {"WorkingDir": "/w"}),
+        ({"user": "1:2"}, {"User": "1:2"}),
+        ({"tty": True, "stdin": True, "stdin_once": True}, {"Tty": True, "OpenStdin": True, "StdinOnce": True}),
+        ({"hostname": "h"}, {"Hostname": "h"}),
+    ],
+)
+def test_what_concerns_the_process(spec: dict[str, Any], fields: dict[str, Any]):
+    assert body(**spec) == ALWAYS | fields
+
+
+@pytest.mark.parametrize(
+    ("spec", "fields"),
+    [
+        ({"groups": ("1", "2")}, {"GroupAdd": ["1", "2"]}),
+        ({"network": "container:abc"}, {"NetworkMode": "container:abc"}),
+        ({"ipc": "shareable"}, {"IpcMode": "shareable"}),
+        ({"pid": "container:abc"}, {"PidMode": "container:abc"}),
+        ({"uts": "host"}, {"UTSMode": "host"}),
+        ({"privileged": True}, {"Privileged": True}),
+        ({"read_only_root": True}, {"ReadonlyRootfs": True}),
+        ({"cap_add": ("NET_ADMIN",), "cap_drop": ("ALL",)}, {"CapAdd": ["NET_ADMIN"], "CapDrop": ["ALL"]}),
+        ({"security_opts": ("seccomp=unconfined",)}, {"SecurityOpt": ["seccomp=unconfined"]}),
+        ({"sysctls": {"net.ipv4.tcp_syncookies": "1"}}, {"Sysctls": {"net.ipv4.tcp_syncookies": "1"}}),
+        (
+            {"dns_servers": ("10.0.0.1",), "dns_searches": ("x.y",), "dns_options": ("ndots:5",)},
+            {"Dns": ["10.0.0.1"], "DnsSearch": ["x.y"], "DnsOptions": ["ndots:5"]},
+        ),
+        ({"limits": Limits(memory=1 << 20)}, {"Memory": 1 << 20, "MemorySwap": 1 << 20}),
+        ({"limits": Limits(cpu_quota=50_000)}, {"CpuQuota": 50_000, "CpuPeriod": 100_000}),
+        ({"limits": Limits(cpu_shares=512)}, {"CpuShares": 512}),
+        ({"limits": Limits(pids=100)}, {"PidsLimit": 100}),
+        ({"limits": Limits(oom_score_adj=-997)}, {"OomScoreAdj": -997}),
+    ],
+)
+def test_what_concerns_the_host(spec: dict[str, Any], fields: dict[str, Any]):
+    assert body(**spec) == ALWAYS | {"HostConfig": ALWAYS["HostConfig"] | fields}
+
+
+@pytest.mark.parametrize(
+    ("mount", "expected"),
+    [
+        (
+            Mount(source="/a:b", target="/c"),
+            {
+                "Type": "bind",
+                "Source": "/a:b",
+                "Target": "/c",
+                "ReadOnly": False,
+                "BindOptions": {"Propagation": "rprivate"},
+            },
+        ),
+        (
+            Mount(source="/a", target="/c", read_only=True, propagation="rslave"),
+            {
+                "Type": "bind",
+                "Source": "/a",
+                "Target": "/c",
+                "ReadOnly": True,
+                "BindOptions": {"Propagation": "rslave", "ReadOnlyNonRecursive": True},
+            },
+        ),
+        (
+            Mount(source="vol", target="/c", volume=True),
+            {
+                "Type": "volume",
+                "Source": "vol",
+                "Target": "/c",
+                "ReadOnly": False,
+                "VolumeOptions": {"NoCopy": True},
+            },
+        ),
+    ],
+)
+def test_mounts(mount: Mount, expected: dict[str, Any]):
+    assert body(mounts=(mount,))["HostConfig"]["Mounts"] == [expected]
+
+
+def test_ports_are_exposed_and_bound():
+    ports = (
+        PortBinding(container_port=80, host_port=8080),
+        PortBinding(container_port=80, host_port=8081, host_ip="127.0.0.1"),
+        PortBinding(container_port=53, host_port=5353, protocol="udp"),
+    )
+    made = body(ports=ports)
+    assert made["ExposedPorts"] == {"80/tcp": {}, "53/udp": {}}
+    assert made["HostConfig"]["PortBindings"] == {
+        "80/tcp": [{"HostIp": "", "HostPort": "8080"}, {"HostIp": "127.0.0.1", "HostPort": "8081"}],
+        "53/udp": [{"HostIp": "", "HostPort": "5353"}],
+    }

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from vkprovider.config import ConfigError
+from vkprovider.core.daemonsets import DaemonSetPolicy
+from vkprovider.core.placement import Taint
+from vkprovider.kube.node_settings import NodeFlags, NodeSettings, load_node_settings
+
+
+def load(flags: NodeFlags = NodeFlags(), host: str = "laptop", **environ: str) -> NodeSettings:  # noqa: B008  frozen
+    return load_node_settings(flags, environ, host)
+
+
+def test_without_flags_the_node_is_as_virtual_kubelets_are() -> None:
+    assert load() == NodeSettings(
+        name="vkprovider-laptop",
+        taint=Taint(key="virtual-kubelet.io/provider", value="docker", effect="NoSchedule"),
+        port=10250,
+        max_pods=110,
+        daemonsets=DaemonSetPolicy.IGNORE,
+    )
+
+
+def test_the_variables_that_virtual_kubelets_users_know() -> None:
+    settings = load(
+        DEFAULT_NODE_NAME="vk",
+        VKUBELET_TAINT_KEY="example.com/virtual",
+        VKUBELET_TAINT_VALUE="yes",
+        VKUBELET_TAINT_EFFECT="NoExecute",
+        VKUBELET_POD_IP="10.0.0.9",
+        KUBELET_PORT="10999",
+        KUBECONFIG="/etc/vk.conf",
+    )
+    assert settings == NodeSettings(
+        name="vk",
+        taint=Taint(key="example.com/virtual", value="yes", effect="NoExecute"),
+        internal_ip="10.0.0.9",
+        port=10999,
+        kubeconfig="/etc/vk.conf",
+    )
+
+
+def test_flags_win() -> None:
+    flags = NodeFlags(
+        nodename="mine",
+        taint="gpu=a100:PreferNoSchedule",
+        internal_ip="10.0.0.1",
+        port=1234,
+        kubeconfig="k",
+        kind="dev",
+        namespace="team",
+        labels=("a=b,example.com/c=d", "e="),
+        system_reserved="cpu=500m, memory=1Gi",
+        max_pods=20,
+        min_free_disk=0,
+        node_restriction=True,
+        daemonsets="run",
+    )
+    environ = {
+        "DEFAULT_NODE_NAME": "x",
+        "VKUBELET_TAINT_KEY": "x",
+        "VKUBELET_POD_IP": "10.9.9.9",
+        "KUBELET_PORT": "1",
+        "KUBECONFIG": "x",
+    }
+    assert load_node_settings(flags, environ, "laptop") == NodeSettings(
+        name="mine",
+        taint=Taint(key="gpu", value="a100", effect="PreferNoSchedule"),
+        internal_ip="10.0.0.1",
+        port=1234,
+        kubeconfig="k",
+        kind="dev",
+        namespace="team",
+        labels={"a": "b", "example.com/c": "d", "e": ""},
+        reserved={"cpu": "500m", "memory": "1Gi"},
+        max_pods=20,
+        min_free_disk_percent=0,
+        node_restriction=True,
+        daemonsets=DaemonSetPolicy.RUN,
+    )
+
+
+def test_the_taint_can_be_left_out() -> None:
+    assert load(NodeFlags(disable_taint=True), VKUBELET_TAINT_KEY="x").taint is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "taint"),
+    [
+        (NodeFlags(taint="gpu:NoExecute"), {}, Taint(key="gpu", effect="NoExecute")),
+        (NodeFlags(taint="gpu=:NoExecute"), {}, Taint(key="gpu", effect="NoExecute")),
+        (NodeFlags(), {"VKUBELET_TAINT_VALUE": ""}, Taint(key="virtual-kubelet.io/provider")),
+        (NodeFlags(), {"VKUBELET_TAINT_KEY": "k"}, Taint(key="k", value="docker")),
+    ],
+)
+def test_taints(flags: NodeFlags, environ: dict[str, str], taint: Taint) -> None:
+    assert load_node_settings(flags, environ, "h").taint == taint
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("Worker_1.Example.COM", "vkprovider-worker-1.example.com"),
+        ("h" * 70, "vkprovider-" + "h" * 52),
+        ("h" * 51 + ".x", "vkprovider-" + "h" * 51),
+        ("", "vkprovider"),
+    ],
+)
+def test_a_name_is_made_of_the_hosts(host: str, name: str) -> None:
+    assert load(host=host).name == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "environ", "complaint"),
+    [
+        ({"nodename": "No"}, {}, r"^the node's name 'No' \(--nodename, DEFAULT_NODE_NAME\): a lowercase RFC 1123"),
+        ({}, {"DEFAULT_NODE_NAME": "n" * 64}, "must be no more than 63 characters$"),
+        ({"labels": ("a",)}, {}, "^--labels: 'a' is not of the form KEY=VALUE$"),
+        ({"labels": ("=a",)}, {}, "^--labels: '=a' is not of the form KEY=VALUE$"),
+        ({"labels": ("a b=c",)}, {}, "^--labels: key 'a b': name part must consist of"),
+        ({"labels": ("a=b c",)}, {}, "^--labels: value 'b c' of a: a valid label must be"),
+        ({"taint": "gpu"}, {}, "^--taint: 'gpu' is not KEY=VALUE:EFFECT or KEY:EFFECT$"),
+        (
+            {"taint": "gpu:Never"},
+            {},
+            "^--taint: the effect 'Never' is none of NoSchedule, PreferNoSchedule, NoExecute$",
+        ),
+        ({"taint": "a b:NoExecute"}, {}, "^--taint: key 'a b': name part"),
+        ({}, {"VKUBELET_TAINT_EFFECT": "Never"}, "^VKUBELET_TAINT_KEY, .*: the effect 'Never' is none of"),
+        ({}, {"VKUBELET_TAINT_VALUE": "a b"}, "value 'a b': a valid label"),
+        ({"internal_ip": "here"}, {}, "^--internal-ip, VKUBELET_POD_IP: 'here' is not an IP address$"),
+        ({"port": 65536}, {}, "^--port, KUBELET_PORT: '65536' is not a port number$"),
+        ({}, {"KUBELET_PORT": "-1"}, "^--port, KUBELET_PORT: '-1' is not a port number$"),
+        ({"max_pods": 0}, {}, "^--max-pods: 0 is less than 1$"),
+        ({"min_free_disk": 100}, {}, "^--min-free-disk: 100 is not a percentage from 0 to 99$"),
+        ({"system_reserved": "pods=1"}, {}, "^--system-reserved: 'pods' is none of cpu, memory, ephemeral-storage$"),
+        ({"system_reserved": "cpu=much"}, {}, "^--system-reserved: cpu: quantities must match"),
+        ({"system_reserved": "cpu=-1"}, {}, "^--system-reserved: cpu: -1 is negative$"),
+        ({"daemonsets": "reject"}, {}, "^--daemonsets: 'reject' is none of ignore, run$"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_name(
+    changes: dict[str, object], environ: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        load_node_settings(msgspec.structs.replace(NodeFlags(), **changes), environ, "laptop")
