@@ -98,10 +98,10 @@ class Run:
         except AssertionError as exc:
             raise AssertionError(f"{exc}\n{self.err}\n{self.out}") from None
 
-    def until_sleeping(self, *names: str, seconds: float = PATIENCE) -> None:
+    def until_sleeping(self, *names: str, count: int = 1, seconds: float = PATIENCE) -> None:
         """Wait until the containers have come to ``sleep``, and so have set their traps."""
         for name in names:
-            container = self.until("start", name, seconds=seconds).container
+            container = self.until("start", name, count=count, seconds=seconds).container
             eventually(partial(self._sleeps, container), f"{name} sleeps")
 
     def _sleeps(self, container: str) -> bool:

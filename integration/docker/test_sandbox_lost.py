@@ -29,7 +29,7 @@ def test_a_pod_that_always_restarts_gets_a_new_one_and_runs_again(command: Comma
     )
     run.until_sleeping("sidecar", "app")
     lose_sandbox(run, records, how)
-    run.until("start", "app", count=2)
+    run.until_sleeping("app", count=2)
     run.interrupt()
     assert run.finish() == 130
 

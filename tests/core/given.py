@@ -36,9 +36,7 @@ def native(name: str, **fields: Any) -> dict[str, Any]:
     return container(name, restartPolicy="Always", **fields)
 
 
-def pod(
-    *containers: dict[str, Any], inits: tuple[dict[str, Any], ...] = (), policy: str = "Never", **spec: Any
-) -> Pod:
+def pod(*containers: dict[str, Any], inits: tuple[dict[str, Any], ...] = (), policy: str = "Never", **spec: Any) -> Pod:
     """A pod named default/p."""
     metadata = {"name": "p", "namespace": "default", "uid": "u"}
     body = {"containers": list(containers), "initContainers": list(inits), "restartPolicy": policy, **spec}

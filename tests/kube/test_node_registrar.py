@@ -183,6 +183,25 @@ async def test_registration_is_tried_for_ever_and_says_why_once(scene: Scene, fa
     assert 0.75 * (12.7 + 5 * 7) <= scene.clock.elapsed <= 12.7 + 5 * 7 + 1
 
 
+async def test_of_two_missing_permissions_the_one_to_create_is_named(scene: Scene) -> None:
+    scene.api.failures = {"create": [ApiForbidden("may not create nodes")], "get": [ApiForbidden("may not get nodes")]}
+    with capture_logs() as logs:
+        async with scene.running():
+            await scene.wait(0.1)
+            assert scene.registrar.registered.is_set()
+    assert [line["error"] for line in logs if line["log_level"] == "warning"] == ["may not create nodes"]
+
+
+async def test_a_node_that_is_there_and_may_not_be_seen(scene: Scene) -> None:
+    scene.api.put(NODE, earlier())
+    scene.api.failures = {"get": [ApiForbidden("may not get nodes")]}
+    with capture_logs() as logs:
+        async with scene.running():
+            await scene.wait(0.1)
+            assert scene.registrar.registered.is_set()
+    assert [line["error"] for line in logs if line["log_level"] == "warning"] == ["may not get nodes"]
+
+
 async def test_a_node_of_a_real_kubelet_is_not_touched(scene: Scene) -> None:
     other = {"status": {"nodeInfo": {"kubeletVersion": "v1.33.1"}}}
     before = scene.api.put(NODE, other)

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,6 +67,16 @@ def test_a_uid_with_dots_is_its_own(tmp_path: Path):
         "a": ("a",),
         "a.b": ("a.b",),
         "a.c": ("a.c",),
+    }
+
+
+def test_pods_do_not_write_into_each_others_files(tmp_path: Path):
+    checkpoint = FileCheckpoint(tmp_path)
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(100):
+            threads.submit(checkpoint.save, PodUID(f"u{number % 4}"), PodRecord(ips=(f"u{number % 4}",) * 100), POD)
+    assert {uid: set(saved.record.ips) for uid, saved in checkpoint.load_all().items()} == {
+        f"u{number}": {f"u{number}"} for number in range(4)
     }
 
 

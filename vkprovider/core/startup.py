@@ -73,7 +73,7 @@ class _Walk:
         for index, role in enumerate(roles):
             if role.kind is Kind.NATIVE:
                 self.keep_running(role)
-                if index >= position and not self.standings[role.name].started:
+                if index >= position and not self._started(self.standings[role.name]):
                     return False
             elif index >= position and not self._init_over(role):
                 self.keep_running(role)
@@ -81,7 +81,13 @@ class _Walk:
         return True
 
     def _init_over(self, role: Role) -> bool:
-        return self.standings[role.name].done
+        standing = self.standings[role.name]
+        return standing.done and standing.busy is None
+
+    @staticmethod
+    def _started(standing: Standing) -> bool:
+        """Also what its start has to tell is told, so that the events of what comes next come next."""
+        return standing.started and standing.busy is None
 
     def marked(self, roles: Roles) -> bool:
         """Wave by wave. Where priorities are given the next wave waits for readiness too, as the apps' waves do;
@@ -93,7 +99,7 @@ class _Walk:
             for role in wave:
                 self.keep_running(role)
             standings = [self.standings[r.name] for r in wave]
-            if not all(s.started for s in standings):
+            if not all(self._started(s) for s in standings):
                 return False
             if by_priority and wave is not waves[-1] and not all(s.ready for s in standings):
                 return False

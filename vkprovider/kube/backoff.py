@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Protocol
 
 import structlog
 
 from vkprovider.errors import ApiError, VkError
-from vkprovider.ports import Clock
+from vkprovider.ports import WaitingClock
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.1, 10.0
 
 log = structlog.get_logger()
 
 
-class Timer(Clock, Protocol):
-    """A clock that one can also wait on: ``node.clock.SystemClock`` is one."""
-
-    async def sleep(self, seconds: float) -> None: ...
-
-
 class BackOff:
     """The attempts at one thing. ``what`` is how the log calls it."""
 
-    def __init__(self, what: str, clock: Timer, longest_seconds: float = LONGEST_SECONDS) -> None:
+    def __init__(self, what: str, clock: WaitingClock, longest_seconds: float = LONGEST_SECONDS) -> None:
         self._what = what
         self._clock = clock
         self._longest = longest_seconds

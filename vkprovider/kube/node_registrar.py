@@ -168,8 +168,8 @@ class NodeRegistrar:
     async def _adopt(self, wanted: Json, refusal: ApiError) -> Json:
         try:
             existing = await self._api.get(self._place)
-        except ApiNotFound:
-            raise refusal from None
+        except (ApiNotFound, ApiForbidden) as exc:
+            raise (refusal if isinstance(refusal, ApiForbidden) else exc) from None
         if version := foreign_kubelet(existing):
             raise NodeNameTaken(
                 f"node {self._settings.name} is registered by another kubelet ({version}): choose another --nodename, "

@@ -21,9 +21,10 @@ import msgspec
 import structlog
 
 from vkprovider.errors import ApiError, ApiGone
-from vkprovider.kube.backoff import BackOff, Timer, share
+from vkprovider.kube.backoff import BackOff, share
 from vkprovider.kube.client import ApiClient, Json, WatchEvent
 from vkprovider.kube.resources import Place
+from vkprovider.ports import WaitingClock
 
 WATCH_SECONDS = 300.0  # and up to twice as long: the server ends the watch by then (client-go minWatchTimeout)
 SILENCE_SECONDS = 75.0  # bookmarks come every minute (apiserver storage/cacher bookmarkFrequency)
@@ -60,7 +61,7 @@ class Reflector:
         self,
         api: ApiClient,
         place: Place,
-        clock: Timer,
+        clock: WaitingClock,
         *,
         selectors: dict[str, str] | None = None,
         silence_seconds: float = SILENCE_SECONDS,

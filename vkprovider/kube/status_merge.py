@@ -16,9 +16,11 @@ Json: TypeAlias = dict[str, Any]
 OVER = ("Succeeded", "Failed")
 _WHY_OVER = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
 _READINESS = ("Ready", "ContainersReady")
+_KUBELETS_CONDITIONS = ("PodReadyToStartContainers", "Initialized", *_READINESS, "PodScheduled")
 _CONTAINERS = {"containerStatuses": "containers", "initContainerStatuses": "initContainers"}
 _SET_ONCE = ("startTime", "qosClass")
-_KEYED = {"podIPs": "ip", "hostIPs": "ip"}  # lists that a strategic merge patch would add to
+_KEYED = ("podIPs", "hostIPs")  # lists that a strategic merge patch would add to
+_KUBELETS_FIELDS = ("phase", "reason", "message", "observedGeneration", "hostIP", "podIP", *_SET_ONCE, *_KEYED)
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -65,6 +67,12 @@ def status_patch(old: Json, new: Json) -> Json:
         elif pruned(old.get(key)) != pruned(value):
             patch[key] = [{"$patch": "replace"}, *value] if key in _KEYED else value
     return patch
+
+
+def published_part(status: Mapping[str, Any]) -> Json:
+    """What a kubelet wrote of a status: that of a pod whose end an earlier process saw."""
+    part = {key: status[key] for key in (*_KUBELETS_FIELDS, *_CONTAINERS) if key in status}
+    return part | {"conditions": [c for c in status.get("conditions") or () if c["type"] in _KUBELETS_CONDITIONS]}
 
 
 def owned(status: Mapping[str, Any], ours: Mapping[str, Any]) -> Any:

@@ -22,12 +22,13 @@ import structlog
 
 from vkprovider.core.exits import timestamp
 from vkprovider.errors import ApiConflict, ApiError, ApiInvalid, ApiNotFound
-from vkprovider.kube.backoff import BackOff, Timer
+from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import ApiClient, Json
 from vkprovider.kube.resources import PODS, Place
 from vkprovider.kube.status_merge import merge, owned, status_patch
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodUID
+from vkprovider.ports import WaitingClock
 
 RESYNC_SECONDS = 10.0  # status_manager.go syncPeriod
 log = structlog.get_logger()
@@ -44,7 +45,7 @@ class StatusWriter:
     """
 
     def __init__(
-        self, api: ApiClient, clock: Timer, done: Callable[[PodUID], Awaitable[None]] = _forget_nothing
+        self, api: ApiClient, clock: WaitingClock, done: Callable[[PodUID], Awaitable[None]] = _forget_nothing
     ) -> None:
         self._api = api
         self._clock = clock

@@ -1,0 +1,289 @@
+"""From the pods of the API to the node: which are new, which have changed in a way that matters, which are to end.
+
+What the node hears of is a pod's specification and its wish to be deleted; its own status comes back from the API with
+every write, and wakes nobody. A pod whose object is gone, deleted by force or while nobody looked, is ended as one that
+is deleted. Nothing is ended before the first list has said which pods there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from vkprovider.core.admission import Rejection
+from vkprovider.core.claims import Claim, claim
+from vkprovider.core.record import Ending, PodRecord
+from vkprovider.errors import SpecError
+from vkprovider.kube.client import Json
+from vkprovider.kube.door import TurnedAway, turn_away
+from vkprovider.kube.reflector import Changed, Removed, Replaced, Update
+from vkprovider.kube.status_merge import OVER, published_part
+from vkprovider.model.pod import Pod, decode_pod
+from vkprovider.model.refs import PodUID
+from vkprovider.ports import Clock, EventSink
+
+ORPHANS_GRACE = 1  # seconds (pkg/kubelet/kubelet_pods.go HandlePodCleanups)
+log = structlog.get_logger()
+
+
+class Node(Protocol):
+    """The part of the node that a source needs: ``node.dispatcher.Dispatcher`` has it."""
+
+    def sync(self, pod: Pod, record: PodRecord | None = None) -> None: ...
+
+
+class Statuses(Protocol):
+    """Where statuses are written: ``StatusWriter``."""
+
+    def publish(self, pod: Pod, status: dict[str, Any]) -> None: ...
+
+    def gone(self, pod: Pod) -> None: ...
+
+    def seen(self, raw: Json) -> None: ...
+
+    def vanished(self, pod: Pod) -> None: ...
+
+    def phase(self, uid: PodUID) -> str: ...
+
+    def is_gone(self, uid: PodUID) -> bool: ...
+
+
+class LeftBehind(Protocol):
+    """A pod that an earlier process had here: ``node.checkpoint.Saved``."""
+
+    @property
+    def record(self) -> PodRecord: ...
+
+    @property
+    def pod(self) -> Json: ...
+
+
+def let_everyone_in(pod: Pod, others: Iterable[Claim]) -> None:
+    """A door that is open."""
+
+
+class PodSource:
+    """Give ``run`` the updates of a ``Reflector`` of the node's pods. ``listed`` is set once the first list is taken in.
+
+    ``door`` decides on pods that no process has let in yet; ``left`` is what earlier processes left, by uid.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        statuses: Statuses,
+        events: EventSink,
+        clock: Clock,
+        door: Callable[[Pod, Iterable[Claim]], TurnedAway | None] = let_everyone_in,
+        left: Mapping[PodUID, LeftBehind] | None = None,
+    ) -> None:
+        self.listed = asyncio.Event()
+        self._node = node
+        self._statuses = statuses
+        self._events = events
+        self._clock = clock
+        self._door = door
+        self._left = dict(left or {})
+        self._known: dict[PodUID, _Known] = {}
+
+    @property
+    def pods(self) -> tuple[Pod, ...]:
+        """The pods whose objects exist, those included that were turned away."""
+        return tuple(known.pod for known in self._known.values())
+
+    async def run(self, updates: AsyncIterator[Update]) -> None:
+        async for update in updates:
+            self.take(update)
+
+    def take(self, update: Update) -> None:
+        """Take one update in."""
+        match update:
+            case Replaced(objects):
+                for raw in sorted(objects, key=lambda raw: raw["metadata"].get("creationTimestamp") or ""):
+                    self._take(raw)
+                there = {PodUID(raw["metadata"]["uid"]) for raw in objects}
+                for uid in self._known.keys() - there:
+                    self._lose(uid)
+                self._end_orphans()
+                self.listed.set()
+            case Changed(raw):
+                self._take(raw)
+            case Removed(raw):
+                self._take(raw)
+                self._lose(PodUID(raw["metadata"]["uid"]))
+
+    # --- one pod ----------------------------------------------------------------------------------------------
+
+    def _take(self, raw: Json) -> None:
+        """An object as it is now. Whatever is wrong with one pod, the others go on."""
+        uid = PodUID(raw["metadata"]["uid"])
+        try:
+            self._statuses.seen(raw)
+            known = self._known.get(uid)
+            if known is None:
+                self._meet(uid, _slim(raw))
+            else:
+                self._follow(known, _slim(raw))
+        except Exception:
+            log.exception("a pod cannot be taken in", pod=raw["metadata"].get("name"), uid=uid)
+
+    def _meet(self, uid: PodUID, raw: Json) -> None:
+        """A pod that this process sees for the first time."""
+        left = self._left.pop(uid, None)
+        record = left.record if left is not None else None
+        try:
+            pod = _read(raw, left.pod if left is not None else None)
+        except SpecError as exc:
+            self._turn_away(uid, raw, _bare(raw), Rejection(reason=exc.reason, message=str(exc)))
+            return
+        ending = _is_over(raw) or pod.metadata.deletion_timestamp is not None
+        if record is None and not ending:
+            turned_away = self._door(pod, self._claims())
+            if turned_away is not None:
+                self._turn_away(uid, raw, pod, turned_away)
+                return
+        self._known[uid] = _Known(pod, raw)
+        if _is_over(raw):
+            record = self._over(pod, record)
+        self._node.sync(_gently(pod), record)
+
+    def _follow(self, known: _Known, raw: Json) -> None:
+        """A pod that is known, as it is now."""
+        uid = known.pod.uid
+        before, known.mark = known.mark, _mark(raw)
+        overruled = _is_over(raw) and not known.over and self._statuses.phase(uid) not in OVER
+        known.over = known.over or _is_over(raw)
+        known.overruled = known.overruled or overruled
+        if self._statuses.is_gone(uid) or (known.mark == before and not overruled):
+            return
+        if known.turned_away:
+            if raw["metadata"].get("deletionTimestamp"):
+                self._statuses.gone(known.pod)
+            return
+        known.pod = _read(raw, known.pod.raw)
+        if overruled:
+            log.warning("somebody else has said that a pod is over; ending it", pod=str(known.pod.key), uid=uid)
+        self._node.sync(self._ended(known.pod) if known.overruled else _gently(known.pod))
+
+    def _lose(self, uid: PodUID) -> None:
+        """Its object is gone."""
+        known = self._known.pop(uid, None)
+        if known is None:
+            return
+        gone = self._statuses.is_gone(uid)
+        self._statuses.vanished(known.pod)
+        if gone:
+            return
+        if known.turned_away:
+            self._statuses.gone(known.pod)
+        else:
+            self._node.sync(self._ended(known.pod))
+
+    def _end_orphans(self) -> None:
+        """What an earlier process left, and the API no longer has."""
+        for uid, left in self._left.items():
+            try:
+                pod = decode_pod(left.pod)
+            except SpecError as exc:
+                log.error("a pod that is left over cannot be read, nor ended", uid=uid, error=str(exc))
+                continue
+            log.info("a pod was deleted while nobody looked; ending it", pod=str(pod.key), uid=uid)
+            self._statuses.vanished(pod)
+            self._node.sync(self._ended(pod, ORPHANS_GRACE), left.record)
+        self._left.clear()
+
+    def _turn_away(self, uid: PodUID, raw: Json, pod: Pod, why: TurnedAway | Rejection) -> None:
+        known = self._known[uid] = _Known(pod, raw)
+        known.turned_away = True
+        if not _is_over(raw):
+            turned_away = turn_away(pod, why, self._clock) if isinstance(why, Rejection) else why
+            self._statuses.publish(pod, turned_away.status)
+            if turned_away.event is not None:
+                self._events.record(pod, turned_away.event, self._clock.now())
+        if pod.metadata.deletion_timestamp is not None:
+            self._statuses.gone(pod)
+
+    def _claims(self) -> list[Claim]:
+        """What the pods need that are let in and not over."""
+        living = (k for k in self._known.values() if not (k.turned_away or k.over))
+        return [known.claim for known in living if self._statuses.phase(known.pod.uid) not in OVER]
+
+    def _over(self, pod: Pod, record: PodRecord | None) -> PodRecord:
+        """The record of a pod that the API says is over: nothing of it is started again, what still runs is ended."""
+        record = record or PodRecord()
+        if record.final is not None:
+            return record
+        now = self._clock.now()
+        deadline = now + timedelta(seconds=pod.spec.termination_grace_period_seconds)
+        ending = record.ending or Ending(cause="Completed", began_at=now, deadline=deadline)
+        return msgspec.structs.replace(record, ending=ending, final=published_part(pod.raw["status"]))
+
+    def _ended(self, pod: Pod, grace: int | None = None) -> Pod:
+        """The pod as if it had been deleted; with the grace of its deletion, if there was one."""
+        meta = pod.metadata
+        seconds = grace if grace is not None else meta.deletion_grace_period_seconds
+        if seconds is None:
+            seconds = pod.spec.termination_grace_period_seconds
+        at = meta.deletion_timestamp or self._clock.now()
+        marked = msgspec.structs.replace(meta, deletion_timestamp=at, deletion_grace_period_seconds=max(1, seconds))
+        return msgspec.structs.replace(pod, metadata=marked)
+
+
+class _Known:
+    """A pod whose object exists. ``over``: so says the API. ``overruled``: it did so before the node."""
+
+    def __init__(self, pod: Pod, raw: Json) -> None:
+        self.pod = pod
+        self.mark = _mark(raw)
+        self.claim = claim(pod)
+        self.over = _is_over(raw)
+        self.overruled = False
+        self.turned_away = False
+
+
+def _gently(pod: Pod) -> Pod:
+    """A deletion by force leaves a second as well (pkg/kubelet/pod_workers.go calculateEffectiveGracePeriod)."""
+    meta = pod.metadata
+    if meta.deletion_timestamp is None or meta.deletion_grace_period_seconds != 0:
+        return pod
+    return msgspec.structs.replace(pod, metadata=msgspec.structs.replace(meta, deletion_grace_period_seconds=1))
+
+
+def _mark(raw: Json) -> tuple[Any, ...]:
+    """What of an object matters to the node: where it is equal, nobody needs to look."""
+    meta, spec = raw["metadata"], raw["spec"]
+    gates = {gate["conditionType"] for gate in spec.get("readinessGates") or ()}
+    conditions = (raw.get("status") or {}).get("conditions") or ()
+    open_gates = {c["type"]: c["status"] for c in conditions if c["type"] in gates}
+    wishes = [meta.get(key) for key in ("labels", "annotations", "deletionTimestamp", "deletionGracePeriodSeconds")]
+    return spec, open_gates, *wishes
+
+
+def _read(raw: Json, before: Json | None) -> Pod:
+    """The pod; where its spec has become unreadable, with the spec it had before. Raises SpecError."""
+    try:
+        return decode_pod(raw)
+    except SpecError as exc:
+        if before is None:
+            raise
+        log.warning("a pod's new spec cannot be read; the old one stands", pod=raw["metadata"]["name"], error=str(exc))
+        return decode_pod(raw | {"spec": before["spec"]})
+
+
+def _bare(raw: Json) -> Pod:
+    """A pod whose spec cannot be read."""
+    return msgspec.structs.replace(decode_pod({key: raw[key] for key in ("metadata", "status") if key in raw}), raw=raw)
+
+
+def _slim(raw: Json) -> Json:
+    """Without the record of who set which field, often the larger part of an object."""
+    return raw | {"metadata": {key: value for key, value in raw["metadata"].items() if key != "managedFields"}}
+
+
+def _is_over(raw: Json) -> bool:
+    return (raw.get("status") or {}).get("phase") in OVER
