@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,11 @@ def python_files() -> list[Path]:
 
 
 def test_no_file_is_too_long() -> None:
+    """Over 400 lines a file is split by question, or its reason stands in pyproject.toml."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    reasons = settings["tool"]["vkprovider"]["long-files"]
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in python_files()}
-    assert {path: length for path, length in lengths.items() if length > 400} == {}
+    assert {path for path, length in lengths.items() if length > 400} == set(reasons)
 
 
 def test_every_module_is_named_after_what_it_is_about() -> None:

@@ -50,3 +50,9 @@ def test_its_owner_is_told_once_even_over_a_restart() -> None:
     assert event.message == ignored_status(owned(), "vk")["message"]
     told = decode_pod(owned().raw | {"status": ignored_status(owned(), "vk")})
     assert ignored_event(told, "vk") is None
+
+
+def test_a_pod_of_before_generations_were_counted() -> None:
+    raw = owned().raw
+    old = decode_pod(raw | {"metadata": {k: v for k, v in raw["metadata"].items() if k != "generation"}})
+    assert "observedGeneration" not in ignored_status(old, "vk")

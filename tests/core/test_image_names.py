@@ -58,6 +58,7 @@ def test_names_of_images(image: str):
         "https://registry/a",
         "$(IMAGE)",
         "é",
+        "a:é",
     ],
 )
 def test_what_is_no_name(image: str):

@@ -2,51 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-import pytest
-
 from tests.core.given import at, container, deleted, exited, given, marked, native, pod, running, sandbox, state
+from tests.core.told import EXEC, FORGIVEN, confirmed, published, signals, stopped
 from vkprovider.core.actions import (
-    Decision,
-    HookFailed,
     PullImage,
     RemoveSandbox,
     RunHook,
-    SignalContainer,
-    SignalSent,
     StartContainer,
     TeardownPod,
     TornDown,
 )
 from vkprovider.core.decide import decide
-from vkprovider.core.record import Ending, PodRecord, Stop
+from vkprovider.core.record import PodRecord
 from vkprovider.core.sidecars import classify
-from vkprovider.core.view import CoreSettings, PodView, Verdicts
+from vkprovider.core.view import PodView
 from vkprovider.model.observed import ContainerState, Run
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ContainerID
-
-EXEC = {"exec": {"command": ["true"]}}
-FORGIVEN = "Force this container to be success({}, Error, )"
-
-
-def signals(decision: Decision) -> list[tuple[str, str]]:
-    return [(a.key, a.signal or "TERM") for a in decision.actions if isinstance(a, SignalContainer)]
-
-
-def confirmed(before: Decision, *more: Any) -> dict[str, Any]:
-    """The record of a decision, and the news that its signals were sent."""
-    sent = [a for a in before.actions if isinstance(a, SignalContainer)]
-    news = tuple(SignalSent(key=a.key, container_id=a.container_id, signal=a.signal) for a in sent)
-    return {"record": before.record, "news": news + more}
-
-
-def published(decision: Decision, name: str) -> dict[str, Any]:
-    statuses = decision.status.get("initContainerStatuses", []) + decision.status["containerStatuses"]
-    return next(s for s in statuses if s["name"] == name)
-
 
 JOB = pod(container("app"), marked("side"))
 
@@ -246,152 +218,6 @@ def test_a_failed_init_container_under_never_fails_the_pod():
     assert over.status["phase"] == "Failed"
     assert published(over, "app")["state"] == {"waiting": {"reason": "PodInitializing"}}
     assert published(over, "init")["state"]["terminated"]["exitCode"] == 2
-
-
-ENDED = Ending(cause="Completed", began_at=at(10), deadline=at(40))
-
-
-def stopped(*names: str, cause: str = "end", term: bool = True) -> PodRecord:
-    stops = {
-        ContainerID(f"{n}-0"): Stop(cause=cause, kill_at=at(40), term_at=at(10) if term else None, term_sent=term)
-        for n in names
-    }
-    return PodRecord(start_time=at(0), ending=ENDED, stops=stops)
-
-
-@pytest.mark.parametrize("code", [137, 143, 1, 255])
-@pytest.mark.parametrize("kind", ["marked", "native"])
-def test_any_code_of_a_stopped_sidecar_is_forgiven(code: int, kind: str):
-    p = pod(container("app"), marked("s")) if kind == "marked" else pod(container("app"), inits=(native("s"),))
-    decision = decide(given(p, exited(p, "app"), exited(p, "s", code), record=stopped("s")))
-    terminated = published(decision, "s")["state"]["terminated"]
-    assert (terminated["exitCode"], terminated["message"]) == (0, FORGIVEN.format(code))
-    assert decision.status["phase"] == "Succeeded"
-
-
-def test_the_message_keeps_the_reason_and_the_termination_message():
-    dead = exited(JOB, "side", 137, oom_killed=True, message="bye")
-    decision = decide(given(JOB, exited(JOB, "app"), dead, record=stopped("side")))
-    message = published(decision, "side")["state"]["terminated"]["message"]
-    assert message == "Force this container to be success(137, OOMKilled, bye)"
-
-
-def test_a_sidecar_that_ended_well_needs_no_forgiveness():
-    decision = decide(given(JOB, exited(JOB, "app"), exited(JOB, "side", 0), record=stopped("side")))
-    terminated = published(decision, "side")["state"]["terminated"]
-    assert (terminated["exitCode"], terminated["reason"]) == (0, "Completed")
-    assert "message" not in terminated
-
-
-@pytest.mark.parametrize("record", [PodRecord(start_time=at(0), ending=ENDED), stopped("side", term=False)])
-def test_an_end_that_vkprovider_did_not_cause_is_not_forgiven(record: PodRecord):
-    decision = decide(given(JOB, exited(JOB, "app"), exited(JOB, "side", 3), record=record))
-    assert published(decision, "side")["state"]["terminated"]["exitCode"] == 3
-    assert decision.status["phase"] == "Succeeded"
-
-
-def test_apps_are_never_forgiven():
-    p = deleted(pod(container("app")))
-    decision = decide(given(p, exited(p, "app", 137), record=stopped("app")))
-    assert published(decision, "app")["state"]["terminated"]["exitCode"] == 137
-    assert decision.status["phase"] == "Failed"
-
-
-@pytest.mark.parametrize(
-    ("setting", "native_code", "marked_code"), [("all", 0, 0), ("marked", 137, 0), ("none", 137, 137)]
-)
-def test_the_forgive_setting(setting: str, native_code: int, marked_code: int):
-    p = pod(container("app"), marked("m"), inits=(native("n"),))
-    view = given(p, exited(p, "app"), exited(p, "m", 137), exited(p, "n", 137), record=stopped("m", "n"))
-    view = msgspec.structs.replace(view, settings=CoreSettings(node_name="node", forgive=setting))
-    decision = decide(view)
-    assert published(decision, "n")["state"]["terminated"]["exitCode"] == native_code
-    assert published(decision, "m")["state"]["terminated"]["exitCode"] == marked_code
-    assert decision.status["phase"] == "Succeeded"
-
-
-def switched(name: str, value: str = "true") -> dict[str, Any]:
-    return {"env": [{"name": name, "value": value}]}
-
-
-def test_an_ignored_exit_code_counts_as_success_when_the_container_ends_for_good():
-    p = pod(container("app"), container("noisy", **switched("ECI_CONTAINER_IGNORE_EXIT_CODE")))
-    decision = decide(given(p, exited(p, "app"), exited(p, "noisy", 7)))
-    assert decision.status["phase"] == "Succeeded"
-    assert published(decision, "noisy")["state"]["terminated"]["message"] == FORGIVEN.format(7)
-
-
-def test_a_job_sidecar_starts_with_the_apps_and_is_stopped_and_forgiven_at_the_end():
-    p = pod(container("app"), container("helper", **switched("KRUISE_TERMINATE_SIDECAR_WHEN_JOB_EXIT")))
-    end = decide(given(p, exited(p, "app"), *running(p, "helper"), when=10))
-    assert signals(end) == [("helper", "TERM")]
-    over = decide(given(p, exited(p, "app"), exited(p, "helper", 143), when=11, **confirmed(end)))
-    assert over.status["phase"] == "Succeeded"
-    assert published(over, "helper")["state"]["terminated"]["exitCode"] == 0
-
-
-def test_a_job_sidecar_that_failed_by_itself_counts():
-    p = pod(container("app"), container("helper", **switched("KRUISE_TERMINATE_SIDECAR_WHEN_JOB_EXIT")))
-    decision = decide(given(p, exited(p, "app"), exited(p, "helper", 3)))
-    assert decision.status["phase"] == "Failed"
-
-
-def test_exit_priorities_order_the_apps_among_themselves():
-    p = pod(
-        container("a", **switched("ECI_CONTAINER_EXIT_PRIORITY", "-5")),
-        container("b", **switched("ECI_CONTAINER_EXIT_PRIORITY", "10")),
-        container("c"),
-    )
-    decision = decide(given(deleted(p), *running(p, "a", "b", "c"), when=0))
-    assert signals(decision) == [("b", "TERM")]
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "message"),
-    [
-        (Verdicts(live=False), "Container app failed liveness probe, will be restarted"),
-        (Verdicts(started=False), "Container app failed startup probe, will be restarted"),
-    ],
-)
-def test_a_failed_probe_stops_one_container_and_restarts_it(verdicts: Verdicts, message: str):
-    probe = EXEC | {"terminationGracePeriodSeconds": 3}
-    p = pod(container("app", livenessProbe=probe, startupProbe=probe), policy="Always")
-    (app,) = running(p, "app")
-    decision = decide(given(p, app, when=100, verdicts={app.id: verdicts}))
-    assert signals(decision) == [("app", "TERM")]
-    assert decision.events[0].message == message
-    assert decision.record.stops[app.id].kill_at == at(103)
-    assert decision.record.ending is None
-
-
-def test_a_probe_kill_under_never_fails_the_pod():
-    p = pod(container("app", livenessProbe=EXEC))
-    (app,) = running(p, "app")
-    decision = decide(given(p, app, verdicts={app.id: Verdicts(live=False)}))
-    assert decision.events[0].message == "Container app failed liveness probe"
-    over = decide(given(p, exited(p, "app", 137), record=decision.record))
-    assert over.status["phase"] == "Failed"
-
-
-def test_a_native_sidecar_that_fails_its_liveness_probe_is_restarted_alone():
-    p = pod(container("app"), inits=(native("side", livenessProbe=EXEC),))
-    side, app = running(p, "side", "app")
-    decision = decide(given(p, side, app, verdicts={side.id: Verdicts(live=False)}))
-    assert signals(decision) == [("side", "TERM")]
-    assert decision.events[0].message == "Init container side failed liveness probe"
-
-
-def test_a_failed_post_start_hook_stops_the_container():
-    p = pod(container("app", lifecycle={"postStart": EXEC}), policy="Always")
-    (app,) = running(p, "app")
-    record = PodRecord(start_time=at(0), hooks=("app-0/PostStart",))
-    news = (HookFailed(key="app", container_id=app.id, hook="PostStart"),)
-    decision = decide(given(p, app, news=news, record=record))
-    assert [(e.reason, e.message) for e in decision.events] == [
-        ("FailedPostStartHook", "PostStartHook failed"),
-        ("Killing", "FailedPostStartHook"),
-    ]
-    assert signals(decision) == [("app", "TERM")]
 
 
 def test_a_terminal_status_is_never_taken_back():

@@ -61,6 +61,15 @@ def place(address: str = "172.18.0.2", gateway: str = "172.18.0.1") -> dict[str,
     return {"IPAddress": address, "Gateway": gateway, "GlobalIPv6Address": "", "IPv6Gateway": ""}
 
 
+def tar_of_a_directory() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo("admin.conf")
+        entry.type = tarfile.DIRTYPE
+        archive.addfile(entry)
+    return buffer.getvalue()
+
+
 def tar_of(content: bytes, name: str = "admin.conf") -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -171,7 +180,16 @@ def test_the_kubeconfig_is_read_from_the_archive(written: str) -> None:
 
 @pytest.mark.parametrize(
     "archive",
-    [b"", b"no tar", tar_of(b""), tar_of(b"- a\n- b\n"), tar_of(b"a: ["), tar_of(b"\xff\xfe\xff"), tar_of(b"kind: x")],
+    [
+        b"",
+        b"no tar",
+        tar_of(b""),
+        tar_of(b"- a\n- b\n"),
+        tar_of(b"a: ["),
+        tar_of(b"\xff\xfe\xff"),
+        tar_of(b"kind: x"),
+        tar_of_a_directory(),
+    ],
 )
 def test_something_else_than_a_kubeconfig(archive: bytes) -> None:
     with pytest.raises(KindError, match=r"^/etc/kubernetes/admin.conf in plane is not a kubeconfig$"):

@@ -12,6 +12,8 @@ from structlog.testing import capture_logs
 from tests.kube.machines import machine, node_settings
 from tests.kube.node_api import FakeNodeApi, Json
 from tests.node.virtual_clock import PATIENCE, VirtualClock
+from vkprovider.core.admission import node_view
+from vkprovider.core.placement import Taint
 from vkprovider.errors import ApiForbidden, ApiUnauthorized, ApiUnavailable, EngineUnavailable
 from vkprovider.kube.node_api import NODES
 from vkprovider.kube.node_conditions import NodeEvent
@@ -356,6 +358,31 @@ async def test_a_poke_has_the_status_looked_at_soon(scene: Scene) -> None:
         assert scene.clock.elapsed == 0
 
 
+async def test_admission_sees_the_node_with_what_users_say_of_it(scene: Scene) -> None:
+    async with scene.running():
+        assert scene.registrar.view == node_view(scene.node)
+        assert scene.registrar.view.allocatable["cpu"] == "4"
+        taints = [{"key": "dedicated", "effect": "NoExecute"}]
+        await scene.show(Changed(scene.api.put(NODE, scene.node | {"spec": {"taints": taints}})))
+        assert scene.registrar.view.taints == (Taint(key="dedicated", effect="NoExecute"),)
+        await scene.registrar.shut_down()
+        assert scene.registrar.view.shutting_down
+
+
+async def test_admission_goes_on_while_the_node_is_registered_again(scene: Scene) -> None:
+    async with scene.running():
+        held = scene.api.waits["create"] = asyncio.Event()
+        scene.watch.put_nowait(Removed(scene.api.objects.pop(NODE)))
+        await scene.until(lambda: len(scene.api.asked("create")) == 2)
+        assert scene.registrar.node is None
+        assert scene.registrar.view.allocatable["cpu"] == "4"
+        assert [str(taint) for taint in scene.registrar.view.taints] == [
+            "virtual-kubelet.io/provider=docker:NoSchedule"
+        ]
+        held.set()
+        await scene.until(lambda: scene.registrar.node is not None)
+
+
 # --- what others do to it ---------------------------------------------------------------------------------------
 
 
@@ -382,6 +409,14 @@ async def test_without_a_watch_the_next_write_finds_out(scene: Scene) -> None:
         await scene.wait()
         assert scene.node["metadata"]["uid"] == scene.registrar.uid
         assert scene.node["status"]["images"] == []
+
+
+async def test_what_the_watch_shows_before_the_registration_is_not_ours_yet(scene: Scene) -> None:
+    scene.facts = None
+    async with scene.running():
+        scene.watch.put_nowait(Changed(scene.api.put(NODE, earlier())))
+        await scene.watch.join()
+        assert scene.registrar.node is None
 
 
 async def test_the_end_of_an_earlier_node_is_none_of_this_one(scene: Scene) -> None:

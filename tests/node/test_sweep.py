@@ -12,7 +12,7 @@ from tests.fakes.node import LivingNode
 from tests.fakes.programs import ignores_term
 from tests.fakes.virtual_time import virtual_time
 from vkprovider.errors import EngineUnavailable
-from vkprovider.model.pod import Pod
+from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.node.sweep import sweep
 
 MEMORY = {"name": "m", "emptyDir": {"medium": "Memory"}}
@@ -43,12 +43,13 @@ async def test_what_belongs_to_another_node_is_left_alone(tmp_path: Path):
     node = await left_behind(tmp_path / "one")
     other = LivingEngine("other")
     other.containers, other.volumes = node.engine.containers, node.engine.volumes
-    theirs = await left_behind(tmp_path / "other", engine=other)
+    its_pod = decode_pod(POD.raw | {"metadata": POD.raw["metadata"] | {"uid": "another"}})
+    theirs = await left_behind(tmp_path / "other", its_pod, other)
     await sweep(node.engine, node.dirs)
     assert len(other.containers) == 3
     assert all(c.running for c in other.containers.values())
     assert len(other.volumes) == 1
-    assert await theirs.dirs.uids() == {POD.uid}
+    assert await theirs.dirs.uids() == {its_pod.uid}
     assert await node.dirs.uids() == set()
 
 

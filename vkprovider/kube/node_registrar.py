@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import structlog
 
+from vkprovider.core.admission import NodeView, node_view
 from vkprovider.errors import ApiConflict, ApiError, ApiForbidden, ApiNotFound, VkError
 from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import MERGE, STRATEGIC_MERGE
@@ -88,6 +89,13 @@ class NodeRegistrar:
     def uid(self) -> str:
         """The Node's, "" while there is none."""
         return str(self.node["metadata"]["uid"]) if self.node is not None else ""
+
+    @property
+    def view(self) -> NodeView:
+        """The node as admission sees it, with what users have said of it. Known once it is ``registered``."""
+        assert self._facts is not None
+        node = self.node or build_node(self._facts, self._settings, [])
+        return node_view(node, shutting_down=self.shutting_down)
 
     async def run(self) -> None:
         """Register, report, and register again if the Node is deleted; for ever."""

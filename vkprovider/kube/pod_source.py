@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, Protocol
 
 import msgspec
@@ -68,7 +69,7 @@ def let_everyone_in(pod: Pod, others: Iterable[Claim]) -> None:
 
 
 class PodSource:
-    """Give ``run`` the updates of a ``Reflector`` of the node's pods. ``listed`` is set once the first list is taken in.
+    """Give ``run`` the updates of a ``Reflector`` of the node's pods; ``listed`` is set once the first list is taken in.
 
     ``door`` decides on pods that no process has let in yet; ``left`` is what earlier processes left, by uid.
     """
@@ -114,8 +115,10 @@ class PodSource:
             case Changed(raw):
                 self._take(raw)
             case Removed(raw):
-                self._take(raw)
-                self._lose(PodUID(raw["metadata"]["uid"]))
+                uid = PodUID(raw["metadata"]["uid"])
+                if uid in self._known:
+                    self._take(raw)
+                    self._lose(uid)
 
     # --- one pod ----------------------------------------------------------------------------------------------
 
@@ -138,15 +141,14 @@ class PodSource:
         record = left.record if left is not None else None
         try:
             pod = _read(raw, left.pod if left is not None else None)
+            going = _is_over(raw) or pod.metadata.deletion_timestamp is not None
+            turned_away = self._door(pod, self._claims()) if record is None and not going else None
         except SpecError as exc:
-            self._turn_away(uid, raw, _bare(raw), Rejection(reason=exc.reason, message=str(exc)))
+            pod = _bare(raw)
+            turned_away = turn_away(pod, Rejection(reason=exc.reason, message=str(exc)), self._clock)
+        if turned_away is not None:
+            self._turn_away(uid, raw, pod, turned_away)
             return
-        ending = _is_over(raw) or pod.metadata.deletion_timestamp is not None
-        if record is None and not ending:
-            turned_away = self._door(pod, self._claims())
-            if turned_away is not None:
-                self._turn_away(uid, raw, pod, turned_away)
-                return
         self._known[uid] = _Known(pod, raw)
         if _is_over(raw):
             record = self._over(pod, record)
@@ -197,11 +199,10 @@ class PodSource:
             self._node.sync(self._ended(pod, ORPHANS_GRACE), left.record)
         self._left.clear()
 
-    def _turn_away(self, uid: PodUID, raw: Json, pod: Pod, why: TurnedAway | Rejection) -> None:
+    def _turn_away(self, uid: PodUID, raw: Json, pod: Pod, turned_away: TurnedAway) -> None:
         known = self._known[uid] = _Known(pod, raw)
         known.turned_away = True
         if not _is_over(raw):
-            turned_away = turn_away(pod, why, self._clock) if isinstance(why, Rejection) else why
             self._statuses.publish(pod, turned_away.status)
             if turned_away.event is not None:
                 self._events.record(pod, turned_away.event, self._clock.now())
@@ -240,10 +241,13 @@ class _Known:
     def __init__(self, pod: Pod, raw: Json) -> None:
         self.pod = pod
         self.mark = _mark(raw)
-        self.claim = claim(pod)
         self.over = _is_over(raw)
         self.overruled = False
         self.turned_away = False
+
+    @cached_property
+    def claim(self) -> Claim:
+        return claim(self.pod)
 
 
 def _gently(pod: Pod) -> Pod:
