@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from vkprovider.config import Settings, load_settings
 from vkprovider.core.actions import Decision
@@ -41,6 +43,8 @@ from vkprovider.standalone.objects_out import write_objects
 from vkprovider.standalone.run_store import RunDirectory, RunStore
 from vkprovider.standalone.runner import Runner
 
+log = structlog.get_logger()
+
 OWN_ERROR = 125
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 NO_ENGINE = (
@@ -61,11 +65,12 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     forgive: str = "all"
     sandbox_image: str = ""
     state_dir: str = ""
+    verbose: bool = False
 
 
 def run(options: RunOptions) -> int:
     """Run manifests to their end; the exit code of the process."""
-    set_up_logging()
+    set_up_logging(logging.INFO if options.verbose else logging.WARNING)
     try:
         manifests = load(options.files)
         settings = load_settings(
@@ -166,6 +171,7 @@ async def _down(settings: Settings) -> int:
                     session.resume(dispatcher)
                     session.runner.stop(at_once=False)
                     await session.runner.clear()
+                await engine.sweep_tools()
                 await sweep(engine, session.dirs)
         directory.remove()
         removed += 1
@@ -197,6 +203,8 @@ class _Session:
         try:
             engine = DockerEngine(self.directory.node, sandbox_image=self._settings.sandbox_image)
             self._info = await engine.info()
+            for limitation in engine.limitations:
+                log.info(limitation)
         except (VkError, asyncio.CancelledError):
             if not self._checkpoint.load_all():
                 self.directory.remove()

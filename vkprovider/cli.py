@@ -46,6 +46,7 @@ def cli() -> None:
     help="Whose exit code becomes 0 when it was stopped at the end of its pod.",
 )
 @click.option("--sandbox-image", metavar="IMAGE", default="", help="Use this sandbox image, not the built-in one.")
+@click.option("-v", "--verbose", is_flag=True, help="Log what vkprovider does, and what the engine's host withholds.")
 @_state_dir
 def run(**options: Any) -> None:
     """Run Pods and Jobs from manifests on Docker, without a cluster; '-' reads standard input.

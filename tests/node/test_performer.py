@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.core.given import container, marked, pod
 from tests.fakes.programs import Command, Program
 from tests.fakes.virtual_time import virtual_time
-from tests.node.stage import POD, Stage
+from tests.node.stage import Stage
 from vkprovider.core.actions import (
     Action,
     ActionFailed,
-    ContainerCreated,
-    ContainerStarted,
     CreateSandbox,
     HookFailed,
-    News,
     PrepareVolumes,
-    PullDone,
     PullImage,
-    PullStarted,
     RemoveContainer,
     RemoveSandbox,
     RunHook,
@@ -30,7 +24,6 @@ from vkprovider.core.actions import (
     SignalContainer,
     SignalSent,
     StartContainer,
-    StartFailed,
     TeardownPod,
     TornDown,
     VolumesFailed,
@@ -38,10 +31,8 @@ from vkprovider.core.actions import (
     Warned,
 )
 from vkprovider.errors import EngineError, EngineUnavailable, VkError
-from vkprovider.model.pod import Pod
 from vkprovider.model.probe import ExecAction, LifecycleHandler, SleepAction, TCPSocketAction
 from vkprovider.model.refs import ContainerID, ObjectRef
-from vkprovider.ports import ImageInfo
 
 DOWN = "cannot talk to the engine: Connection refused"
 

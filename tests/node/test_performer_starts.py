@@ -7,40 +7,21 @@ from typing import Any
 
 import pytest
 
-from tests.core.given import container, marked, pod
-from tests.fakes.programs import Command, Program
+from tests.core.given import container, pod
+from tests.fakes.programs import Program
 from tests.fakes.virtual_time import virtual_time
-from tests.node.stage import POD, Stage
+from tests.node.stage import Stage
 from vkprovider.core.actions import (
-    Action,
     ActionFailed,
     ContainerCreated,
     ContainerStarted,
-    CreateSandbox,
-    HookFailed,
-    News,
-    PrepareVolumes,
     PullDone,
     PullImage,
     PullStarted,
-    RemoveContainer,
-    RemoveSandbox,
-    RunHook,
-    SandboxFailed,
-    SignalContainer,
-    SignalSent,
-    StartContainer,
     StartFailed,
-    TeardownPod,
-    TornDown,
-    VolumesFailed,
-    VolumesReady,
-    Warned,
 )
-from vkprovider.errors import EngineError, EngineUnavailable, VkError
-from vkprovider.model.pod import Pod
-from vkprovider.model.probe import ExecAction, LifecycleHandler, SleepAction, TCPSocketAction
-from vkprovider.model.refs import ContainerID, ObjectRef
+from vkprovider.errors import EngineError, EngineUnavailable
+from vkprovider.model.refs import ObjectRef
 from vkprovider.ports import ImageInfo
 
 

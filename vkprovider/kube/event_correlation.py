@@ -13,8 +13,6 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from vkprovider.core.exits import timestamp
-
 Json = dict[str, Any]
 V = TypeVar("V")
 
@@ -125,9 +123,3 @@ class _Recent(Generic[V]):
         if len(self._items) > REMEMBERED:
             self._items.popitem(last=False)
         return value
-
-
-def new_event(involved: Json, kind: str, reason: str, message: str, at: datetime) -> Json:
-    """A v1.Event that happened once, without its source and its name."""
-    times = {"firstTimestamp": timestamp(at), "lastTimestamp": timestamp(at), "count": 1}
-    return {"involvedObject": involved, "type": kind, "reason": reason, "message": message} | times
