@@ -17,3 +17,16 @@ def pod(name: str, *, uid: str = "", **sections: Any) -> dict[str, Any]:
         "spec": spec | sections.get("spec", {}),
         "status": status | sections.get("status", {}),
     }
+
+
+def condition(kind: str, status: str = "True", *, at: str = "2026-01-01T11:30:00Z", **more: str) -> dict[str, Any]:
+    given = {key: value for key, value in more.items() if value}
+    return {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": at} | given
+
+
+def container_status(name: str, exit_code: int | None = None) -> dict[str, Any]:
+    """Running, or ended with an exit code."""
+    state: dict[str, Any] = {"running": {"startedAt": "2026-01-01T11:00:00Z"}}
+    if exit_code is not None:
+        state = {"terminated": {"exitCode": exit_code, "reason": "Error" if exit_code else "Completed"}}
+    return {"name": name, "state": state, "lastState": {}, "ready": exit_code is None, "restartCount": 0}

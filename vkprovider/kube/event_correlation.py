@@ -42,7 +42,7 @@ class Correlator:
     def take(self, event: Json, at: datetime) -> Correlated | None:
         """What is to be sent of it; None for nothing."""
         about = event["involvedObject"]
-        source = tuple(about.get(key, "") for key in ("kind", "namespace", "name", "uid")) + (event["type"],)
+        source = (*(about.get(key, "") for key in ("kind", "namespace", "name", "uid")), event["type"])
         key = (*source, event["reason"], about.get("fieldPath", ""), event["message"])
         if self._is_one_of_many((*source, event["reason"]), event["message"], at):
             key = (*source, event["reason"])

@@ -14,6 +14,7 @@ from vkprovider.errors import ApiConflict, ApiError, ApiNotFound, ApiUnauthorize
 from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import ApiClient, Json
 from vkprovider.kube.event_correlation import Correlated, Correlator
+from vkprovider.kube.refusals import NAMESPACE_TERMINATING
 from vkprovider.kube.resources import EVENTS
 from vkprovider.model.pod import Pod
 from vkprovider.ports import WaitingClock
@@ -110,7 +111,8 @@ class EventRecorder:
             except (ApiConflict, ApiNotFound):  # it is there already, or its namespace is not any more
                 return
             except ApiError as exc:
-                await self._backoff.failed(exc)
+                if exc.status_reason != NAMESPACE_TERMINATING:
+                    await self._backoff.failed(exc)
                 return
 
     async def _send(self, correlated: Correlated) -> Json:

@@ -23,6 +23,8 @@ from vkprovider.kube.resources import Place
 # Whatever may be raised between vkprovider and the API server.
 FAILURES = (aiohttp.ClientError, OSError, msgspec.MsgspecError)  # a TimeoutError is an OSError
 
+NAMESPACE_TERMINATING = "NamespaceTerminating"  # the cause of a 403 that no permission helps against
+
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: ApiInvalid,
     401: ApiUnauthorized,
@@ -36,8 +38,13 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 }
 
 
+class _Cause(msgspec.Struct):
+    reason: str = ""
+
+
 class _Details(msgspec.Struct, rename="camel"):
     retry_after_seconds: int = 0
+    causes: tuple[_Cause, ...] = ()
 
 
 class _Status(msgspec.Struct, rename="camel"):
@@ -62,9 +69,11 @@ def refused(verb: str, place: Place, code: int, body: bytes) -> ApiError:
     if status.kind != "Status":
         status = _Status(kind="Status", message=f"HTTP status {code}, with an answer that is not the API server's")
     kind = _BY_STATUS.get(code, ApiUnavailable if code >= 500 else ApiError)
-    wait = status.details.retry_after_seconds if status.details is not None else 0
-    message = _sentence(kind, verb, place, status.message or f"HTTP status {code}")
-    return kind(message, status_reason=status.reason or "", retry_after=wait)
+    details = status.details or _Details()
+    ending = any(cause.reason == NAMESPACE_TERMINATING for cause in details.causes)
+    reason = NAMESPACE_TERMINATING if ending else status.reason or ""
+    message = _sentence(ApiError if ending else kind, verb, place, status.message or f"HTTP status {code}")
+    return kind(message, status_reason=reason, retry_after=details.retry_after_seconds)
 
 
 def refused_in_stream(place: Place, event: object) -> ApiError:
