@@ -21,6 +21,17 @@ _state_dir = click.option(
     help="Where state is kept (default: /var/lib/vkprovider for root, else below XDG_STATE_HOME).",
 )
 
+_forgive = click.option(
+    "--forgive",
+    type=click.Choice(["all", "marked", "none"]),
+    default="all",
+    show_default=True,
+    help="Whose exit code becomes 0 when it was stopped at the end of its pod.",
+)
+_sandbox_image = click.option(
+    "--sandbox-image", metavar="IMAGE", default="", help="Use this sandbox image, not the built-in one."
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(vkprovider.__version__, prog_name="vkprovider", message="%(prog)s %(version)s")
@@ -38,14 +49,8 @@ def cli() -> None:
 @click.option("-o", "--output", type=click.Choice(["json", "yaml"]), help="Print the final objects with their status.")
 @click.option("--timeline", metavar="FILE.svg", default="", help="Write the timeline as a picture.")
 @click.option("--keep", is_flag=True, help="Leave the dead containers for inspection; 'vkprovider down' removes them.")
-@click.option(
-    "--forgive",
-    type=click.Choice(["all", "marked", "none"]),
-    default="all",
-    show_default=True,
-    help="Whose exit code becomes 0 when it was stopped at the end of its pod.",
-)
-@click.option("--sandbox-image", metavar="IMAGE", default="", help="Use this sandbox image, not the built-in one.")
+@_forgive
+@_sandbox_image
 @click.option("-v", "--verbose", is_flag=True, help="Log what vkprovider does, and what the engine's host withholds.")
 @_state_dir
 def run(**options: Any) -> None:
@@ -67,6 +72,35 @@ def down(state_dir: str) -> None:
     from vkprovider import app  # noqa: PLC0415
 
     sys.exit(app.down(state_dir))
+
+
+@cli.command()
+@click.option("--nodename", metavar="NAME", default="", help="The node's name (default: vkprovider-HOSTNAME).")
+@click.option("--kubeconfig", metavar="FILE", default="", help="How to reach the cluster (default: KUBECONFIG).")
+@click.option("--kind", metavar="NAME", default=None, is_flag=False, flag_value="", help="Join this kind cluster.")
+@click.option("--namespace", metavar="NS", default="", help="Run pods of this namespace only.")
+@click.option("--labels", metavar="K=V,...", multiple=True, help="More labels for the node.")
+@click.option("--taint", metavar="K[=V]:EFFECT", default="", help="Instead of virtual-kubelet.io/provider=docker.")
+@click.option("--disable-taint", is_flag=True, help="Register without a taint.")
+@click.option("--internal-ip", metavar="IP", default="", help="The address the cluster reaches this machine by.")
+@click.option("--port", type=int, default=0, help="The kubelet port to register (default: 10250).")
+@click.option("--max-pods", type=int, default=110, show_default=True)
+@click.option("--system-reserved", metavar="R=Q,...", default="", help="Resources that are kept from pods.")
+@click.option("--min-free-disk", metavar="PERCENT", type=int, default=10, show_default=True)
+@click.option("--node-restriction", is_flag=True, help="The identity is system:node:NAME: set only what it may.")
+@click.option("--daemonsets", type=click.Choice(["ignore", "run"]), default="ignore", show_default=True)
+@_forgive
+@_sandbox_image
+@_state_dir
+def node(state_dir: str, sandbox_image: str, forgive: str, **flags: Any) -> None:
+    """Join a Kubernetes cluster as a node whose pods are containers on the local Docker engine.
+
+    TERM or Ctrl-C ends vkprovider and leaves the pods running; the next start takes them over.
+    """
+    from vkprovider import node_app  # noqa: PLC0415
+    from vkprovider.kube.node_settings import NodeFlags  # noqa: PLC0415
+
+    sys.exit(node_app.node(NodeFlags(**flags), state_dir=state_dir, sandbox_image=sandbox_image, forgive=forgive))
 
 
 @cli.command()

@@ -6,8 +6,9 @@ import itertools
 
 import pytest
 
-from integration.docker.command import Run, conditions_of, seconds, status_of
+from integration.docker.command import Command, Run, conditions_of, seconds, status_of
 from integration.docker.long_jobs import ANSWERS, FAILS, KILLED, LONGEST
+from integration.docker.pods import ALWAYS, IDLE, MARK, job, on_term, pod, shell
 from integration.docker.records import KILL, TERM
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
@@ -107,3 +108,49 @@ def test_a_failing_app_with_a_backoff_limit_of_2_gives_three_pods_and_a_failed_j
     assert (run.job["status"].get("succeeded", 0), run.job["status"]["failed"]) == (0, 3)
     assert [pod["status"]["phase"] for pod in run.pods] == ["Failed"] * 3
     assert {status_of(pod, "app")["state"]["terminated"]["exitCode"] for pod in run.pods} == {3}
+
+
+def test_an_indexed_job_runs_so_many_at_a_time(command: Command) -> None:
+    script = "echo index $JOB_COMPLETION_INDEX; sleep 1"
+    manifest = job("indexed", shell("app", script), completions=3, parallelism=2, completionMode="Indexed")
+    run = command.run("--logs", "-o", "json", command.file(manifest))
+    assert run.finish() == 0
+    assert (run.job["status"]["succeeded"], run.job["status"]["completedIndexes"]) == (3, "0-2")
+    first, second, third = run.instances("app")
+    assert second.started < first.ended
+    assert third.created >= min(first.ended, second.ended)
+    said = {line.partition(" | ")[2] for line in run.err.all() if " | " in line}
+    assert said == {"index 0", "index 1", "index 2"}
+
+
+def test_a_deadline_ends_the_job_and_its_sidecars(command: Command) -> None:
+    sidecar = shell("sidecar", on_term("exit 143")) | ALWAYS
+    app = shell("app", on_term("exit 0"))
+    run = command.run_json(job("late", app, pod_spec={"initContainers": [sidecar]}, activeDeadlineSeconds=3))
+    assert run.finish() == 1
+    assert conditions_of(run.job)["Failed"] == "DeadlineExceeded"
+    sidecar_ran, app_ran = run.one("sidecar"), run.one("app")
+    assert sidecar_ran.signal_numbers == app_ran.signal_numbers == [TERM]
+    assert app_ran.ended <= sidecar_ran.signalled(TERM)
+
+
+def test_whose_exit_codes_are_forgiven_can_be_chosen(command: Command) -> None:
+    stubborn = shell("native", IDLE) | ALWAYS
+    manifest = pod(
+        "forgiven",
+        shell("app", "exit 0"),
+        shell("marked", IDLE, env=MARK),
+        initContainers=[stubborn],
+        terminationGracePeriodSeconds=1,
+    )
+    file = command.file(manifest)
+    runs = {choice: command.run("--forgive", choice, "-o", "json", file) for choice in ("marked", "none")}
+    for run in runs.values():
+        assert run.finish() == 0
+        assert [run.one(name).code for name in ("native", "marked")] == [137, 137]
+        assert run.pod["status"]["phase"] == "Succeeded"
+    published = {
+        choice: [run.status(name)["state"]["terminated"]["exitCode"] for name in ("native", "marked")]
+        for choice, run in runs.items()
+    }
+    assert published == {"marked": [137, 0], "none": [137, 137]}

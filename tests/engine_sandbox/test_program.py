@@ -189,6 +189,12 @@ def test_chmod_follows_no_link(program: Program, volume: Path) -> None:
         ["chmod", "", "/nowhere"],
         ["chmod", "0888", "/nowhere"],
         ["chmod", "10000", "/nowhere"],
+        ["kill"],
+        ["kill", "0"],
+        ["kill", "1"],
+        ["kill", "-1"],
+        ["kill", "2147483648"],
+        ["kill", "2147483647", "2147483647"],
     ],
     ids=" ".join,
 )
@@ -196,6 +202,23 @@ def test_wrong_usage_is_refused(program: Program, args: list[str]) -> None:
     result = program.run(*args)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("usage: sandbox ")
+
+
+def test_kill_ends_a_process_at_once(program: Program) -> None:
+    process = program.start()
+    try:
+        program.done("kill", process.pid)
+        assert process.wait(timeout=10) == -signal.SIGKILL
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_kill_is_content_with_a_process_that_is_gone(program: Program) -> None:
+    process = program.start()
+    process.kill()
+    process.wait()
+    program.done("kill", process.pid)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

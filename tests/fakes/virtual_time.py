@@ -12,10 +12,11 @@ import functools
 import selectors
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 T0 = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class _Jumping(selectors.DefaultSelector):
@@ -69,12 +70,17 @@ class LoopClock:
         await asyncio.sleep(seconds)
 
 
+def run_in_virtual_time(story: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a virtual loop of its own, from T0 on."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(story)
+
+
 def virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     """Run an asynchronous test in virtual time."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            runner.run(test(*args, **kwargs))
+        run_in_virtual_time(test(*args, **kwargs))
 
     return run

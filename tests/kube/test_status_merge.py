@@ -51,16 +51,17 @@ def test_a_pod_that_is_over_stays_over_and_unready() -> None:
 
 
 def test_a_reason_that_is_no_more_is_taken_away() -> None:
-    old = {"phase": "Pending", "reason": "DaemonSetIgnored", "message": "m"}
+    old = {"phase": "Pending", "reason": "DaemonSetIgnored", "message": "m", "qosClass": "BestEffort"}
     new = merged(old, {"phase": "Running"})
     patch = status_patch(old, new)
     assert patch == {"phase": "Running", "reason": None, "message": None}
 
 
 def test_a_patch_of_conditions_has_those_that_differ_and_the_order_of_all() -> None:
-    old = {"conditions": [condition("Foreign"), condition("Ready", "False", reason="x", message="y"), condition("A")]}
-    new = merged({"phase": "Running", **old}, {"phase": "Running", "conditions": [condition("Ready"), condition("A")]})
-    patch = status_patch({"phase": "Running", **old}, new)
+    unready = condition("Ready", "False", reason="x", message="y")
+    old = {"phase": "Running", "qosClass": "BestEffort", "conditions": [condition("Foreign"), unready, condition("A")]}
+    new = merged(old, {"phase": "Running", "conditions": [condition("Ready"), condition("A")]})
+    patch = status_patch(old, new)
     assert set(patch) == {"conditions", "$setElementOrder/conditions"}
     assert [c["type"] for c in patch["conditions"]] == ["Ready"]
     assert (patch["conditions"][0]["reason"], patch["conditions"][0]["message"]) == (None, None)

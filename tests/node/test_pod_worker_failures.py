@@ -17,9 +17,7 @@ from tests.fakes.node import LivingNode
 from tests.fakes.programs import ends
 from tests.fakes.virtual_time import T0, virtual_time
 from tests.node.seed import SEED, after_start, seed_node
-from vkprovider.core.actions import (
-    ActionFailed,
-)
+from vkprovider.core.actions import ActionFailed
 from vkprovider.core.record import PodRecord
 from vkprovider.errors import EngineUnavailable
 from vkprovider.model.observed import PodObservation, Run

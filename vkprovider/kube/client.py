@@ -94,6 +94,10 @@ class ApiClient:
                         raise refused_in_stream(place, event.object)
                     yield event
 
+    async def server(self) -> str:
+        """The URL of the API server that is spoken to. Raises ApiUnauthorized if none is configured."""
+        return (await self._credentials.get()).server
+
     async def aclose(self) -> None:
         await self._credentials.aclose()
 

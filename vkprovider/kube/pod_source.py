@@ -69,7 +69,7 @@ def let_everyone_in(pod: Pod, others: Iterable[Claim]) -> None:
 
 
 class PodSource:
-    """Give ``run`` the updates of a ``Reflector`` of the node's pods; ``listed`` is set when the first list is taken in.
+    """Give ``run`` the updates of a ``Reflector`` of the node's pods. ``listed`` is set when it has had the first list.
 
     ``door`` decides on pods that no process has let in yet; ``left`` is what earlier processes left, by uid.
     """
