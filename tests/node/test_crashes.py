@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,15 +17,27 @@ from tests.core.given import container, marked, native, pod
 from tests.fakes.containers import FakeContainer
 from tests.fakes.engine import Call
 from tests.fakes.node import LivingNode
-from tests.fakes.programs import ends, ignores_term, on_term
+from tests.fakes.programs import Program, ends, ignores_term, on_term
 from tests.fakes.virtual_time import run_in_virtual_time
 from tests.node.mortal import Life, MortalCheckpoint, MortalEngine
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.node.checkpoint import Saved
+from vkprovider.node.dispatcher import Dispatcher
 
 EXEC = {"exec": {"command": ["true"]}}
 GRACE = timedelta(seconds=30)
 BEFORE_AND_AFTER = pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+
+
+class Plot(msgspec.Struct, frozen=True, kw_only=True):
+    """A pod, what its containers do, when it is deleted, how long there is no process, and when all is over."""
+
+    pod: Pod
+    programs: dict[str, Program]
+    over: Callable[[LivingNode], object]
+    deleted: Pod | None = None
+    deleted_at: float = 0
+    down: float = 0
 
 
 class Story(msgspec.Struct, kw_only=True):
@@ -39,52 +53,64 @@ class Story(msgspec.Struct, kw_only=True):
     second: list[Call]
 
     def only(self, name: str) -> FakeContainer:
-        (instance,) = self.node.engine.named(name)
+        """The one instance there ever was of a container."""
+        (instance,) = [c for c in self.node.engine.ever.values() if c.name == name]
         return instance
-
-
-Plot = Callable[[Path, Life], Coroutine[Any, Any, Story]]
-
-
-async def live_twice(node: LivingNode, life: Life, down: float, p: Pod, over: Callable[[LivingNode], object]) -> Story:
-    """One process until it dies, ``down`` seconds without any, and another one until the pod is over."""
-    mortal: Any = MortalEngine(node.engine, life)
-    async with node.working(p, engine=mortal, checkpoint=MortalCheckpoint(node.checkpoint, life)):
-        ends_of_life = [asyncio.create_task(life.over.wait()), asyncio.create_task(node.told.until(lambda: over(node)))]
-        await asyncio.wait(ends_of_life, return_when=asyncio.FIRST_COMPLETED)
-        for task in ends_of_life:
-            task.cancel()
-    saved = await asyncio.to_thread(node.checkpoint.load, p.uid)
-    calls = len(node.engine.journal)
-    await node.clock.sleep(down)
-    later = LivingNode(Path(node.dirs.root), node.engine, node.checkpoint)
-    back_at = later.clock.now()
-    async with later.at_work() as dispatcher:
-        if saved is None:
-            dispatcher.sync(p)
-        else:
-            dispatcher.sync(decode_pod(saved.pod), saved.record)
-        await later.told.until(lambda: over(later))
-    return Story(
-        node=later,
-        deeds=life.deeds,
-        saved=saved,
-        back_at=back_at,
-        first=node.engine.journal[:calls],
-        second=node.engine.journal[calls:],
-    )
 
 
 def stories(directory: Path, plot: Plot, *, after: bool) -> Iterator[Story]:
     """First the story in which the first process lives to the end, then one for each of its deeds."""
-
-    async def told(last: int) -> Story:
-        return await plot(directory / str(last), Life(last, after=after))
-
-    whole = run_in_virtual_time(told(0))
+    whole = run_in_virtual_time(live_twice(directory / "whole", plot, 0, after))
     yield whole
     for last in range(1, whole.deeds + 1):
-        yield run_in_virtual_time(told(last))
+        yield run_in_virtual_time(live_twice(directory / str(last), plot, last, after))
+
+
+async def live_twice(directory: Path, plot: Plot, last: int, after: bool) -> Story:
+    """One process until it dies, for a while none, and another one until all is over."""
+    node = await LivingNode.on(directory)
+    for name, program in plot.programs.items():
+        node.engine.program(name, program)
+    life = Life(last, after=after)
+    mortal: Any = MortalEngine(node.engine, life)
+    async with node.at_work(engine=mortal, checkpoint=MortalCheckpoint(node.checkpoint, life)) as dispatcher:
+        async with pods_given(node, dispatcher, plot, None):
+            await first_of(life.over.wait(), node.told.until(lambda: plot.over(node)))
+    saved = await asyncio.to_thread(node.checkpoint.load, plot.pod.uid)
+    calls = len(node.engine.journal)
+    await node.clock.sleep(plot.down)
+    later = LivingNode(directory, node.engine, node.checkpoint)
+    back_at = later.clock.now()
+    async with later.at_work() as dispatcher, pods_given(later, dispatcher, plot, saved):
+        await later.told.until(lambda: plot.over(later))
+    journal = node.engine.journal
+    return Story(
+        node=later, deeds=life.deeds, saved=saved, back_at=back_at, first=journal[:calls], second=journal[calls:]
+    )
+
+
+@asynccontextmanager
+async def pods_given(node: LivingNode, dispatcher: Dispatcher, plot: Plot, saved: Saved | None) -> AsyncIterator[None]:
+    """Tell the dispatcher of the pod as it is now, and of its deletion when that comes."""
+
+    async def deletion() -> None:
+        await node.clock.sleep(plot.deleted_at - node.clock.monotonic())
+        dispatcher.sync(plot.deleted or plot.pod)
+
+    deleted = plot.deleted is not None and node.clock.monotonic() >= plot.deleted_at
+    dispatcher.sync((plot.deleted if deleted else None) or plot.pod, saved.record if saved is not None else None)
+    user = asyncio.create_task(deletion() if plot.deleted is not None else asyncio.sleep(0))
+    yield
+    user.cancel()
+
+
+async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    for task in done:
+        task.result()
 
 
 def terms(calls: list[Call]) -> int:
@@ -98,17 +124,11 @@ def timeless(status: dict[str, Any]) -> dict[str, Any]:
 
 # --- the seed's Job ----------------------------------------------------------------------------------------------
 
-SEED = pod(container("app"), marked("sidecar"))
-
-
-def seed(down: float) -> Plot:
-    async def plot(directory: Path, life: Life) -> Story:
-        node = await LivingNode.on(directory)
-        node.engine.program("app", ends(0, after=10))
-        node.engine.program("sidecar", ignores_term())
-        return await live_twice(node, life, down, SEED, lambda node: node.told.status.get("phase") == "Succeeded")
-
-    return plot
+SEED = Plot(
+    pod=pod(container("app"), marked("sidecar")),
+    programs={"app": ends(0, after=10), "sidecar": ignores_term()},
+    over=lambda node: node.told.status.get("phase") == "Succeeded",
+)
 
 
 def check_the_seed(story: Story) -> None:
@@ -116,8 +136,8 @@ def check_the_seed(story: Story) -> None:
     was written down, or at once if that is over.
     """
     app, sidecar = story.only("app"), story.only("sidecar")
-    assert (app.runs, sidecar.runs) == (1, 1)
-    assert story.node.engine.containers.keys() == {app.id, sidecar.id}  # the sandbox is gone
+    assert (app.runs, sidecar.runs, story.only("POD").runs) == (1, 1, 1)
+    assert story.node.engine.containers.keys() == {app.id, sidecar.id}
     assert app.finished_at is not None
     record = story.saved.record if story.saved is not None else None
     ending = record.ending if record is not None else None
@@ -133,7 +153,7 @@ def check_the_seed(story: Story) -> None:
 @BEFORE_AND_AFTER
 @pytest.mark.parametrize("down", [0, 3, 60])
 def test_the_seeds_job_survives_kill_9_at_any_moment(tmp_path: Path, after: bool, down: float):
-    whole, *crashed = stories(tmp_path, seed(down), after=after)
+    whole, *crashed = stories(tmp_path, msgspec.structs.replace(SEED, down=down), after=after)
     assert terms(whole.first) == 1
     assert len(crashed) > 20
     for story in crashed:
@@ -144,41 +164,37 @@ def test_the_seeds_job_survives_kill_9_at_any_moment(tmp_path: Path, after: bool
 
 # --- a pod with hooks that is deleted ----------------------------------------------------------------------------
 
-HOOKS = {"postStart": EXEC, "preStop": EXEC}
+HOOKS = {"postStart": {"exec": {"command": ["postStart"]}}, "preStop": {"exec": {"command": ["preStop"]}}}
 HOOKED = pod(container("app", lifecycle=HOOKS), inits=(container("init"), native("side", lifecycle=HOOKS)))
 MARKS = {"deletionTimestamp": "2026-01-01T12:00:40Z", "deletionGracePeriodSeconds": 30}
-DELETED = decode_pod(HOOKED.raw | {"metadata": HOOKED.raw["metadata"] | MARKS})
+DELETION = Plot(
+    pod=HOOKED,
+    programs={"init": ends(0, after=2), "app": on_term(0, after=3), "side": on_term(0, after=3)},
+    over=lambda node: node.told.gone_pods,
+    deleted=decode_pod(HOOKED.raw | {"metadata": HOOKED.raw["metadata"] | MARKS}),
+    deleted_at=10,
+)
 
 
-async def deletion(directory: Path, life: Life) -> Story:
-    """It is deleted ten seconds after its start, whoever is there to see it; each container needs three to end."""
-    node = await LivingNode.on(directory)
-    node.engine.program("init", ends(0, after=2))
-    for name in ("app", "side"):
-        node.engine.program(name, on_term(0, after=3))
+def check_the_deletion(story: Story) -> None:
+    """Each container ran once, each hook at most once; the app ended before its sidecar was told to; nothing is left."""
+    app, side, engine = story.only("app"), story.only("side"), story.node.engine
+    assert [story.only(name).runs for name in ("POD", "init", "side", "app")] == [1, 1, 1, 1]
+    hooks = Counter((call.target, call.detail) for call in engine.calls("exec"))
+    assert set(hooks.values()) == {1}
+    assert app.finished_at is not None
+    assert min(call.at for call in engine.calls("signal") if call.target == side.spec.name) >= app.finished_at
+    assert [call for call in engine.calls("signal") if call.detail == "KILL"] == []
+    assert engine.containers == {}
+    assert list((Path(story.node.dirs.root) / "pods").iterdir()) == []
+    assert list((Path(story.node.dirs.root) / "records").glob("*.json")) == []
 
-    def gone(node: LivingNode) -> bool:
-        return HOOKED.uid in node.told.gone_pods
 
-    mortal: Any = MortalEngine(node.engine, life)
-    async with node.working(HOOKED, engine=mortal, checkpoint=MortalCheckpoint(node.checkpoint, life)) as worker:
-        await node.clock.sleep(10)
-        worker.update(DELETED)
-        ends_of_life = [asyncio.create_task(life.over.wait()), asyncio.create_task(node.told.until(lambda: gone(node)))]
-        await asyncio.wait(ends_of_life, return_when=asyncio.FIRST_COMPLETED)
-        for task in ends_of_life:
-            task.cancel()
-    later = LivingNode(directory, node.engine, node.checkpoint)
-    saved = await asyncio.to_thread(node.checkpoint.load, HOOKED.uid)
-    calls = len(node.engine.journal)
-    async with later.at_work() as dispatcher:
-        dispatcher.sync(DELETED, saved.record if saved is not None else None)
-        await later.told.until(lambda: gone(later))
-    return Story(
-        node=later,
-        deeds=life.deeds,
-        saved=saved,
-        back_at=later.clock.now(),
-        first=node.engine.journal[:calls],
-        second=node.engine.journal[calls:],
-    )
+@BEFORE_AND_AFTER
+@pytest.mark.parametrize("down", [0, 4])
+def test_a_deletion_survives_kill_9_at_any_moment(tmp_path: Path, after: bool, down: float):
+    whole, *crashed = stories(tmp_path, msgspec.structs.replace(DELETION, down=down), after=after)
+    assert len(whole.node.engine.calls("exec")) == 4
+    assert len(crashed) > 30
+    for story in (whole, *crashed):
+        check_the_deletion(story)
