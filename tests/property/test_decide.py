@@ -231,7 +231,7 @@ class OnePod(RuleBasedStateMachine):
         return {msgspec.json.encode(a) for a in decision.actions if isinstance(a, kinds)}
 
     def progress(self, view: PodView, decision: Decision) -> None:
-        """7. Something pending and nothing to do, nothing in flight, nothing to be awaited: then a time to look again."""
+        """7. Something pending, and nothing to do or to wait for: then there is a time to look again."""
         if decision.actions or view.in_flight or decision.gone or self.phase in OVER:
             return
         waits_for_engine = any(c.alive for c in view.observed.containers)
