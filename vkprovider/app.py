@@ -113,9 +113,12 @@ async def _run(options: RunOptions, manifests: Manifests, settings: Settings) ->
     async with Display(sys.stderr if options.output else sys.stdout, clock) as display:
         session = _Session(directory, settings, display, manifests.store)
         async with session.engine_at_hand() as engine:
-            follower = LogFollower(engine, display) if options.logs else None
-            async with session.node(follower) as dispatcher:
-                kept = await _conduct(session, manifests, options, dispatcher, follower)
+            if session.runner.recall():
+                kept = await _tidy(session, engine)
+            else:
+                follower = LogFollower(engine, display) if options.logs else None
+                async with session.node(follower) as dispatcher:
+                    kept = await _conduct(session, manifests, options, dispatcher, follower)
         if options.timeline:
             await asyncio.to_thread(Path(options.timeline).write_text, display.svg(), encoding="utf-8")
     if kept:
@@ -142,16 +145,25 @@ async def _conduct(
     given = enumerate((*manifests.jobs, *manifests.pods))
     runner.begin(dispatcher, [identify(raw, directory.run_id, number, begun) for number, raw in given])
     await runner.until_over()
-    runner.conclude()
+    kept = options.keep and runner.interrupted is None
+    runner.conclude(keep=kept)
     if follower is not None:
         await follower.aclose()
-    kept = options.keep and runner.interrupted is None
     if not kept:
         await runner.clear()
     session.display.finish(runner.jobs())
     for sentence in runner.blocked():
         session.display.note(sentence)
     return kept
+
+
+async def _tidy(session: _Session, engine: DockerEngine) -> bool:
+    """Remove what a run has left that was over when its process was killed; nothing is kept."""
+    session.display.note(f"an interrupted run of the same manifests ({session.directory.run_id}) was over: cleaning up")
+    await engine.sweep_tools()
+    await sweep(engine, session.dirs)
+    session.display.finish(raw for raw in session.runner.final if raw["kind"] == "Job")
+    return False
 
 
 def _exit_code(runner: Runner) -> int:

@@ -163,11 +163,19 @@ def test_killed_while_it_creates_down_removes_all(command: Command) -> None:
     command.down()
 
 
-def test_killed_while_it_cleans_up_down_removes_the_rest(command: Command) -> None:
-    run = command.run_json(pod("cleaning", shell("app", "exit 0")))
+@pytest.mark.parametrize("then", ["again", "down"])
+def test_killed_while_it_cleans_up_nothing_is_lost_or_left(command: Command, then: str) -> None:
+    manifest = pod("cleaning", shell("app", "exit 3"))
+    run = command.run_json(manifest)
     run.until_found(sandbox_goes, "the sandbox is removed")
     run.kill()
-    command.down()
+    if then == "down":
+        command.down()
+    else:
+        again = command.run_json(manifest)
+        assert again.node == run.node
+        assert again.finish() == 3
+        assert again.pod["status"]["phase"] == "Failed"
     assert len(run.one("app").times("start")) == 1
 
 

@@ -155,7 +155,7 @@ async def test_a_pull_tells_how_far_it_is(registry: Registry) -> None:
     await engine.close()
     assert pulled.env[-1] == "VERSION=1"
     assert [progress.image for progress in told] == [image] * len(told)
-    assert 0 < told[-1].current_bytes == told[-1].total_bytes
+    assert told[-1].current_bytes == told[-1].total_bytes  # of a small layer the engine may tell no bytes at all
 
 
 @pytest.mark.parametrize("form", ["native", "marked"])

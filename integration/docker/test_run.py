@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -147,14 +148,15 @@ def test_an_engine_that_cannot_be_reached_leaves_no_trace(command: Command) -> N
     assert command.left() == []
 
 
-def test_ctrl_c_stops_in_order(command: Command) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_stops_in_order(command: Command, number: int, code: int) -> None:
     slowly = on_term("sleep 1; exit 0")
     run = command.run_json(
         pod("stops", shell("app", slowly), initContainers=[shell("sidecar", slowly) | ALWAYS], restartPolicy="Always")
     )
     run.until_sleeping("sidecar", "app")
-    run.interrupt()
-    assert run.finish() == 130
+    run.process.send_signal(number)
+    assert run.finish() == code
     sidecar, app = run.one("sidecar"), run.one("app")
     assert app.signal_numbers == sidecar.signal_numbers == [TERM]
     assert sidecar.signalled(TERM) >= app.ended

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
+RESTLESS = 100_000  # turns of the loop in one moment after which it will never come to rest
 T0 = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,13 +27,19 @@ class _Jumping(selectors.DefaultSelector):
         super().__init__()
         self.elapsed = 0.0
         self.threads = 0
+        self._turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._turns += 1
+        if self._turns > RESTLESS:
+            self._turns = 0
+            raise AssertionError("time stands still: something is done again and again")
         if timeout is None or (timeout > 0 and self.threads):
             return super().select(None)
         found = super().select(0)
-        if not found:
+        if timeout and not found:
             self.elapsed += timeout
+            self._turns = 0
         return found
 
 

@@ -16,8 +16,8 @@ from vkprovider.model.refs import PodUID
 from vkprovider.node.checkpoint import FileCheckpoint
 
 
-class Killed(BaseException):
-    """What code sees of kill -9: nothing it calls has any effect any more, and it is not asked."""
+class Killed(asyncio.CancelledError):
+    """What code is shown of kill -9, so that it ends without a word: nothing it calls has any effect any more."""
 
 
 class Life:

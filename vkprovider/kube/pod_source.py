@@ -247,7 +247,11 @@ class _Known:
 
     @cached_property
     def claim(self) -> Claim:
-        return claim(self.pod)
+        """What it takes of the node; nothing where that cannot be read."""
+        try:
+            return claim(self.pod)
+        except SpecError:
+            return Claim()
 
 
 def _gently(pod: Pod) -> Pod:

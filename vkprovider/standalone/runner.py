@@ -28,6 +28,7 @@ from vkprovider.standalone.pod_facts import PodFact, read_pod
 from vkprovider.standalone.run_store import RunDirectory
 
 OVER = ("Succeeded", "Failed")
+FINAL = "final.json"
 
 
 class Node(Protocol):
@@ -122,10 +123,20 @@ class Runner:
         while not self._look():
             await self._wait()
 
-    def conclude(self) -> None:
-        """All is over: keep the final objects, and write down that nothing is to be resumed any more."""
+    def conclude(self, *, keep: bool) -> None:
+        """All is over. Write down how it ended, so that a process that takes over has only to say it and to clean up;
+        or, where containers are kept or the user has ended the run, that nobody is to take over any more.
+        """
         self.final = self.jobs() + self.pods()
-        self.directory.mark_ended()
+        if keep or self.interrupted is not None:
+            self.directory.mark_ended()
+        else:
+            self.directory.save(FINAL, self.final)
+
+    def recall(self) -> bool:
+        """Whether the run was over when the process that had it was killed; then ``final`` tells how it ended."""
+        self.final = self.directory.load(FINAL, list[dict[str, Any]]) or []
+        return bool(self.final)
 
     def interrupt(self, signal: int) -> None:
         """The user wants it to end: in order."""
@@ -163,7 +174,8 @@ class Runner:
 
     def exit_code(self) -> int:
         """The exit code of the run, once it is over."""
-        return exit_code(self.jobs(), self.pods())
+        jobs = [raw for raw in self.final if raw["kind"] == "Job"]
+        return exit_code(jobs, [raw for raw in self.final if raw["kind"] == "Pod"])
 
     # --- one look ---------------------------------------------------------------------------------------------
 
