@@ -113,7 +113,7 @@ async def _run(options: RunOptions, manifests: Manifests, settings: Settings) ->
     async with Display(sys.stderr if options.output else sys.stdout, clock) as display:
         session = _Session(directory, settings, display, manifests.store)
         async with session.engine_at_hand() as engine:
-            if session.runner.recall():
+            if await session.runner.recall():
                 kept = await _tidy(session, engine)
             else:
                 follower = LogFollower(engine, display) if options.logs else None
@@ -143,10 +143,10 @@ async def _conduct(
         session.display.note(f"taking over an interrupted run of the same manifests ({directory.run_id})")
     begun = directory.content.began_at
     given = enumerate((*manifests.jobs, *manifests.pods))
-    runner.begin(dispatcher, [identify(raw, directory.run_id, number, begun) for number, raw in given])
+    await runner.begin(dispatcher, [identify(raw, directory.run_id, number, begun) for number, raw in given])
     await runner.until_over()
     kept = options.keep and runner.interrupted is None
-    runner.conclude(keep=kept)
+    await runner.conclude(keep=kept)
     if follower is not None:
         await follower.aclose()
     if not kept:

@@ -10,7 +10,7 @@ import docker
 import pytest
 
 from integration.docker.command import Command, Run, clean_command
-from integration.docker.long_jobs import manifests
+from integration.docker.long_jobs import LONGEST, manifests
 from integration.docker.pods import IMAGE
 from integration.docker.records import Records, keep_records
 from vkprovider.engine.endpoint import find_endpoint
@@ -58,7 +58,10 @@ def long_jobs(records: Records, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The Jobs of ``long_jobs.py`` under way, all at once."""
     with clean_command(records, tmp_path_factory.mktemp("jobs")) as command:
         files = {name: command.file(manifest, name=f"{name}.json") for name, manifest in manifests().items()}
-        yield {name: command.run("-o", "json", file) for name, file in files.items()}
+        runs = {name: command.run("-o", "json", file) for name, file in files.items()}
+        yield runs
+        for run in runs.values():
+            run.finish(LONGEST)
 
 
 @pytest.fixture(scope="session")

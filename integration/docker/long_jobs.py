@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from integration.docker.pods import ALWAYS, MARK, UNTIL_TERM, example, job, on_term, shell
+from integration.docker.pods import ALWAYS, MARK, UNTIL_TERM, example, job, on_term, pod, shell
 
 LONGEST = 100.0  # seconds that any of these may take
 
@@ -30,17 +30,13 @@ def answering(form: str, code: int) -> dict[str, Any]:
     return job("answers", shell("app", "sleep 1"), sidecar | {"env": MARK})
 
 
-def restarting() -> dict[str, Any]:
+def restarting_pod() -> dict[str, Any]:
     """A marked sidecar that fails twice and then runs; the app waits for that."""
     shared = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
     fails = f"echo >>/shared/times; [ $(wc -l </shared/times) = 3 ] || {{ sleep 1; exit 7; }}; {UNTIL_TERM}"
     waits = "until [ $(wc -l </shared/times) = 3 ]; do sleep 0.2; done; sleep 1"
-    return job(
-        RESTARTS,
-        shell("app", waits, **shared),
-        shell("sidecar", fails, env=MARK, **shared),
-        pod_spec={"volumes": [{"name": "shared", "emptyDir": {}}]},
-    )
+    sidecar = shell("sidecar", fails, env=MARK, **shared)
+    return pod(RESTARTS, shell("app", waits, **shared), sidecar, volumes=[{"name": "shared", "emptyDir": {}}])
 
 
 def manifests() -> dict[str, dict[str, Any]]:
@@ -49,5 +45,5 @@ def manifests() -> dict[str, dict[str, Any]]:
         **{name: seed(*variant) for name, variant in KILLED.items()},
         **{name: answering(*variant) for name, variant in ANSWERS.items()},
         FAILS: job(FAILS, shell("app", "exit 3"), backoffLimit=2),
-        RESTARTS: restarting(),
+        RESTARTS: job(RESTARTS, pod_spec=restarting_pod()["spec"]),
     }

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-import sys
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from integration.docker.command import Run, conditions_of, status_of
-from integration.docker.long_jobs import LONGEST, RESTARTS, restarting
+from integration.docker.long_jobs import LONGEST, RESTARTS, restarting_pod
 from integration.docker.records import Records
+from vkprovider.core.actions import Decision, PodEvent
 from vkprovider.core.create import NodeFacts
-from vkprovider.core.view import CoreSettings
+from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.engine.docker_engine import DockerEngine
-from vkprovider.model.pod import Pod
+from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.node.checkpoint import FileCheckpoint
 from vkprovider.node.clock import SystemClock
 from vkprovider.node.dispatcher import Dispatcher
@@ -26,13 +29,13 @@ from vkprovider.node.performer import Performer
 from vkprovider.node.pod_dirs import PodDirs
 from vkprovider.node.pod_files import PodFiles
 from vkprovider.node.pod_worker import Surroundings
+from vkprovider.node.sweep import sweep
 from vkprovider.node.termination_message import TerminationMessages
 from vkprovider.node.volume_writer import VolumeWriter
-from vkprovider.standalone.display import Display
+from vkprovider.ports import PullProgress
 from vkprovider.standalone.identity import identify
 from vkprovider.standalone.manifests import load
-from vkprovider.standalone.run_store import RunDirectory, RunStore
-from vkprovider.standalone.runner import Runner
+from vkprovider.standalone.objects import ManifestObjects
 
 pytestmark = pytest.mark.docker
 
@@ -67,38 +70,45 @@ def test_it_is_shown_as_waiting_and_running_in_turn(run: Run) -> None:
     assert words == ["Running", "CrashLoopBackOff", "Running", "CrashLoopBackOff", "Running", "Terminated"]
 
 
-class Witness(Runner):
-    """A run that keeps every status published."""
+class Witness:
+    """Takes all that a node has to tell, and keeps every status that it publishes."""
 
-    def __init__(self, *parts: Any) -> None:
-        super().__init__(*parts)
+    def __init__(self) -> None:
         self.published: list[dict[str, Any]] = []
+        self.over = asyncio.Event()
 
     def publish(self, pod: Pod, status: dict[str, Any]) -> None:
         self.published.append(status)
-        super().publish(pod, status)
+        if status["phase"] in ("Succeeded", "Failed"):
+            self.over.set()
+
+    def gone(self, pod: Pod) -> None: ...
+
+    def record(self, pod: Pod, event: PodEvent, at: datetime) -> None: ...
+
+    def looked(self, view: PodView, decision: Decision) -> None: ...
+
+    def pulling(self, pod: Pod, container: str, progress: PullProgress) -> None: ...
 
 
 @asynccontextmanager
-async def node(directory: RunDirectory, runner: Runner, display: Display, objects: Any) -> AsyncIterator[Dispatcher]:
-    """A node as ``vkprovider run`` has it."""
-    clock, engine = SystemClock(), DockerEngine(directory.node)
+async def node(name: str, directory: Path, witness: Witness) -> AsyncIterator[Dispatcher]:
+    """A node as ``vkprovider run`` has it, but for a shorter back-off. Nothing is left when the block ends."""
+    clock, engine, dirs = SystemClock(), DockerEngine(name), PodDirs(str(directory))
     info = await engine.info()
-    dirs = PodDirs(str(directory.path))
     files = PodFiles(dirs, VolumeWriter(engine, dirs, clock), info.memory)
+    facts = NodeFacts(name=name, memory=info.memory)
     dispatcher = Dispatcher(
         Surroundings(
             engine=engine,
-            performer=Performer(
-                engine, objects, files, NodeFacts(name=directory.node, memory=info.memory), clock, display
-            ),
+            performer=Performer(engine, ManifestObjects(()), files, facts, clock, witness),
             messages=TerminationMessages(engine, files.termination_message),
-            settings=CoreSettings(node_name=directory.node, backoff_first=3),
+            settings=CoreSettings(node_name=name, backoff_first=3),
             clock=clock,
-            checkpoint=FileCheckpoint(directory.path / "records"),
-            statuses=runner,
-            events=display,
-            watcher=display,
+            checkpoint=FileCheckpoint(directory / "records"),
+            statuses=witness,
+            events=witness,
+            watcher=witness,
         )
     )
     ears = asyncio.create_task(dispatcher.run())
@@ -107,52 +117,35 @@ async def node(directory: RunDirectory, runner: Runner, display: Display, object
     finally:
         ears.cancel()
         await asyncio.gather(ears, return_exceptions=True)
+        await sweep(engine, dirs)
         await engine.close()
 
 
-def kind(state: Mapping[str, Any]) -> str:
-    (found,) = state
-    return found
-
-
 async def test_it_is_never_published_as_terminated_while_the_app_runs(records: Records, tmp_path: Path) -> None:
-    """Of all statuses that are published, not only of those the display shows. The back-off is shortened."""
-    manifests = load([str(write(tmp_path))])
-    clock = SystemClock()
-    directory = RunStore(tmp_path).begin(list(manifests.objects), clock.now())
-    async with Display(sys.stderr, clock) as display:
-        witness = Witness(directory, clock, display)
-        async with node(directory, witness, display, manifests.store) as dispatcher:
-            begun = directory.content.began_at
-            witness.begin(dispatcher, [identify(raw, directory.run_id, 0, begun) for raw in manifests.jobs])
-            async with asyncio.timeout(60):
-                await witness.until_over()
-                witness.conclude()
-                await witness.clear()
-        display.finish(witness.jobs())
-    directory.remove()
-    assert records.left(directory.node) == []
-    assert witness.exit_code() == 0
+    """Of all statuses that are published, not only of those the display shows."""
+    file = tmp_path / "pod.json"
+    file.write_text(json.dumps(restarting_pod()))
+    (raw,) = load([str(file)]).pods
+    name, witness = f"test-{uuid.uuid4().hex}", Witness()
+    async with node(name, tmp_path, witness) as dispatcher, asyncio.timeout(60):
+        dispatcher.sync(decode_pod(identify(raw, name, 0, SystemClock().now())))
+        await witness.over.wait()
+    assert records.left(name) == []
 
     seen = [{"status": status} for status in witness.published]
     app_over = [kind(status_of(pod, "app")["state"]) == "terminated" for pod in seen]
     before = seen[: app_over.index(True)]
     sidecar = [status_of(pod, "sidecar") for pod in before]
     assert {kind(status["state"]) for status in sidecar} == {"waiting", "running"}
-    ran = [status["restartCount"] for status in sidecar if kind(status["state"]) == "running"]
-    assert sorted(set(ran)) == ran_once_each(ran) == [0, 1, 2]
+    restarts = [status["restartCount"] for status in sidecar if kind(status["state"]) == "running"]
+    assert [count for count, _ in itertools.groupby(restarts)] == [0, 1, 2]
     for status in sidecar:
         if status["restartCount"]:
             assert status["lastState"]["terminated"]["exitCode"] == 7
     assert {pod["status"]["phase"] for pod in before} == {"Pending", "Running"}
+    assert seen[-1]["status"]["phase"] == "Succeeded"
 
 
-def ran_once_each(counts: list[int]) -> list[int]:
-    """The counts without repetitions that follow one another."""
-    return [count for index, count in enumerate(counts) if index == 0 or counts[index - 1] != count]
-
-
-def write(directory: Path) -> Path:
-    path = directory / "job.json"
-    path.write_text(json.dumps(restarting()))
-    return path
+def kind(state: Mapping[str, Any]) -> str:
+    (found,) = state
+    return found

@@ -19,6 +19,7 @@ from integration.docker.records import KILL, TERM
 pytestmark = pytest.mark.docker
 
 OWN_ERROR = 125
+INTERRUPTIONS = {130: signal.SIGINT, 143: signal.SIGTERM}
 HELLO = pod("hello", shell("app", "echo to stdout; echo to stderr >&2"), initContainers=[shell("init", "echo first")])
 
 
@@ -57,12 +58,6 @@ def test_the_final_objects_are_printed_alone(command: Command, form: str) -> Non
     assert "Summary Pod hello: Succeeded" in str(run.err)
 
 
-def test_several_objects_are_printed_as_a_list(command: Command) -> None:
-    run = command.run_json(pod("one", shell("app", "exit 0")), pod("two", shell("app", "exit 0")))
-    assert run.finish() == 0
-    assert [o["metadata"]["name"] for o in run.objects] == ["one", "two"]
-
-
 def test_a_manifest_may_come_from_standard_input(command: Command) -> None:
     text = "---\n".join(yaml.safe_dump(pod(name, shell("app", "exit 0"))) for name in ("one", "two"))
     run = command.run("-o", "json", "-", stdin=text)
@@ -85,7 +80,8 @@ def test_the_timeline_is_written_as_a_picture(command: Command, tmp_path: Path) 
 
 
 def test_kept_containers_can_be_looked_at_until_down(command: Command) -> None:
-    run = command.run("--keep", "-o", "json", command.file(pod("kept", shell("app", "echo kept; exit 3"))))
+    file = command.file(pod("kept", shell("app", "echo kept; exit 3")))
+    run = command.run("--keep", "-o", "json", file)
     assert run.finish() == 3
     (name,) = (name for name in command.records.left(run.node) if "_app_" in name)
     client = command.records.client
@@ -93,23 +89,19 @@ def test_kept_containers_can_be_looked_at_until_down(command: Command) -> None:
     state = client.inspect_container(name)["State"]
     assert (state["Running"], state["ExitCode"]) == (False, 3)
     assert f"docker://{client.inspect_container(name)['Id']}" == run.status("app")["containerID"]
-    assert command.down().endswith("removed 1 run\n")
+
+    another = command.run("--keep", "-o", "json", file)  # the same command again begins anew
+    assert another.finish() == 3
+    assert another.node != run.node
+    assert command.down().endswith("removed 2 runs\n")
     assert command.left() == []
 
 
-def test_the_same_command_after_a_kept_run_is_a_new_run(command: Command) -> None:
-    file = command.file(pod("kept", shell("app", "exit 0")))
-    first, second = (command.run("--keep", file) for _ in range(2))
-    assert [first.finish(), second.finish()] == [0, 0]
-    third = command.run("--keep", file)
-    assert third.finish() == 0
-    assert len({first.node, second.node, third.node}) == 3
-    assert command.down().endswith("removed 3 runs\n")
-
-
-@pytest.mark.parametrize("code", [1, 3, 255])
-def test_the_exit_code_is_the_apps(command: Command, code: int) -> None:
-    assert command.run(command.file(pod("fails", shell("app", f"exit {code}")))).finish() == code
+def test_the_exit_code_is_the_apps(command: Command) -> None:
+    codes = (1, 3, 255)
+    files = [command.file(pod("fails", shell("app", f"exit {code}")), name=f"{code}.json") for code in codes]
+    runs = [command.run(file) for file in files]
+    assert tuple(run.finish() for run in runs) == codes
 
 
 def test_a_failing_init_container_decides_too(command: Command) -> None:
@@ -148,18 +140,18 @@ def test_an_engine_that_cannot_be_reached_leaves_no_trace(command: Command) -> N
     assert command.left() == []
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_stops_in_order(command: Command, number: int, code: int) -> None:
+def test_an_interrupted_run_stops_in_order(command: Command) -> None:
     slowly = on_term("sleep 1; exit 0")
-    run = command.run_json(
-        pod("stops", shell("app", slowly), initContainers=[shell("sidecar", slowly) | ALWAYS], restartPolicy="Always")
-    )
-    run.until_sleeping("sidecar", "app")
-    run.process.send_signal(number)
-    assert run.finish() == code
-    sidecar, app = run.one("sidecar"), run.one("app")
-    assert app.signal_numbers == sidecar.signal_numbers == [TERM]
-    assert sidecar.signalled(TERM) >= app.ended
+    manifest = pod("stops", shell("app", slowly), initContainers=[shell("sidecar", slowly) | ALWAYS])
+    runs = {code: command.run_json(manifest) for code in INTERRUPTIONS}
+    for code, run in runs.items():
+        run.until_sleeping("sidecar", "app")
+        run.process.send_signal(INTERRUPTIONS[code])
+    for code, run in runs.items():
+        assert run.finish() == code
+        sidecar, app = run.one("sidecar"), run.one("app")
+        assert app.signal_numbers == sidecar.signal_numbers == [TERM]
+        assert sidecar.signalled(TERM) >= app.ended
 
 
 def test_a_second_ctrl_c_kills_at_once(command: Command) -> None:

@@ -107,6 +107,7 @@ OVER = {"StartedAt": STARTED, "FinishedAt": FINISHED}
         ),
         ({"Error": "no network"}, {"run": Run.EXITED, "exit_code": 128, "start_error": "no network"}),
         ({"ExitCode": 126}, {"run": Run.EXITED, "exit_code": 128, "start_error": "start failed with code 126"}),
+        ({"ExitCode": 128, "Error": "task: context canceled"}, {"run": Run.CREATED, "exit_code": 0, "start_error": ""}),
         ({"Status": "never-heard-of"}, {"run": Run.UNKNOWN}),
     ],
 )

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tests.fakes.living_engine import LivingEngine
-from tests.fakes.virtual_time import LoopClock
+from tests.fakes.virtual_time import LoopClock, threads_have_ended
 from vkprovider.core.actions import Decision, PodEvent
 from vkprovider.core.create import NodeFacts
 from vkprovider.core.view import CoreSettings, PodView
@@ -151,7 +151,8 @@ class LivingNode:
 
 
 async def end(task: asyncio.Task[Any]) -> None:
-    """Cancel a task and wait for its end."""
+    """Cancel a task, and wait for its end and for what it has begun in threads."""
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+    await threads_have_ended()

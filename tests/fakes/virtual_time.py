@@ -11,6 +11,7 @@ import asyncio
 import functools
 import selectors
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
@@ -46,23 +47,35 @@ class _Jumping(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jumping = _Jumping()
+        self._pool = ThreadPoolExecutor(4)
         super().__init__(self._jumping)
 
     def time(self) -> float:
         return self._jumping.elapsed
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """As every loop does, but a thread counts until it has ended, even if nobody waits for it any more."""
         self._jumping.threads += 1
-        future = super().run_in_executor(executor, func, *args)
-        future.add_done_callback(self._thread_is_done)
+        work = (executor or self._pool).submit(func, *args)
+        future = asyncio.wrap_future(work, loop=self)
+        work.add_done_callback(lambda _: self.call_soon_threadsafe(self._thread_is_done))  # and not before the future
         return future
 
-    def _thread_is_done(self, _: asyncio.Future[Any]) -> None:
+    def close(self) -> None:
+        self._pool.shutdown()
+        super().close()
+
+    def _thread_is_done(self) -> None:
         self._jumping.threads -= 1
 
 
+async def threads_have_ended() -> None:
+    """Until no thread works for the running virtual loop: then its time goes on, by next to nothing."""
+    await asyncio.sleep(1e-8)
+
+
 class LoopClock:
-    """The time of the running loop, which began at T0."""
+    """The time of the running loop, which began at T0, in microseconds."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -71,7 +84,7 @@ class LoopClock:
         return T0 + timedelta(seconds=self._loop.time())
 
     def monotonic(self) -> float:
-        return self._loop.time()
+        return round(self._loop.time(), 6)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -22,6 +22,7 @@ from vkprovider.errors import (
     ApiUnauthorized,
     ApiUnavailable,
 )
+from vkprovider.kube import client
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.resources import CONFIG_MAPS, PODS, Resource
 
@@ -120,6 +121,15 @@ async def test_a_cut_connection_and_an_outage_are_unavailable(server: FakeApiSer
         await api.get(WEB)
     await server.start()
     assert (await api.get(WEB))["metadata"]["name"] == "web"
+
+
+async def test_a_server_that_hangs_is_unavailable(
+    server: FakeApiServer, api: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "REQUEST_SECONDS", 0.1)
+    async with server.holding("get"):
+        with pytest.raises(ApiUnavailable, match=r"http://127.0.0.1:\d+ does not answer"):
+            await api.get(WEB)
 
 
 async def test_a_watch_ends_when_the_server_is_silent(server: FakeApiServer, api: ApiClient) -> None:

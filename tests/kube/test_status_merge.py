@@ -165,7 +165,7 @@ SPECS = st.builds(
 
 def unordered(status: dict[str, Any]) -> Any:
     """Nothing is written for the order of conditions alone."""
-    return pruned(status | {"conditions": sorted(status["conditions"], key=lambda c: c["type"])})
+    return pruned(status | {"conditions": sorted(status["conditions"] or (), key=lambda c: c["type"])})
 
 
 @given(statuses(TYPES), statuses(TYPES[2:]), SPECS)

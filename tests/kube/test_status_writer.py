@@ -10,7 +10,7 @@ from tests.fakes.api_server import FakeApiServer
 from tests.kube.pods import condition, container_status, pod
 from tests.kube.quick_clock import QuickClock
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.status_writer import RESYNC_SECONDS, StatusWriter
+from vkprovider.kube.status_writer import AT_ONCE, RESYNC_SECONDS, StatusWriter
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import PodUID
 
@@ -147,6 +147,16 @@ async def test_a_pod_that_cannot_be_written_holds_back_no_other(bench: Bench) ->
         await bench.server.until(lambda: bench.server.count("patch pods/status web"))
         bench.writer.publish(other, RUNNING)
         await bench.server.until(lambda: bench.server.count("patch pods/status other"))
+
+
+async def test_many_at_once_share_few_connections(bench: Bench) -> None:
+    pods = [bench.has(f"p{number}") for number in range(3 * AT_ONCE)]
+    async with bench.server.holding("get"):
+        for each in pods:
+            bench.writer.publish(each, RUNNING)
+        await bench.server.until(lambda: len(bench.server.asked) == AT_ONCE)
+    await bench.settled()
+    assert {bench.status(each.metadata.name)["phase"] for each in pods} == {"Running"}
 
 
 async def test_an_illegal_transition_is_not_sent(bench: Bench) -> None:

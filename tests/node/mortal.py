@@ -38,11 +38,11 @@ class Life:
     def deed(self) -> Iterator[None]:
         if self._dead:
             raise Killed
-        self.deeds += 1
-        if self.deeds == self._last and not self._after:
+        self.deeds = number = self.deeds + 1
+        if number == self._last and not self._after:
             self._die()
         yield
-        if self.deeds == self._last:
+        if self._dead or number == self._last:
             self._die()
 
     def _die(self) -> None:

@@ -145,7 +145,7 @@ def check_the_seed(story: Story) -> None:
     ending = record.ending if record is not None else None
     deadline = (ending.began_at if ending is not None else max(app.finished_at, story.back_at)) + GRACE
     confirmed = record is not None and any(stop.term_sent for stop in record.stops.values())
-    assert terms(story.first) <= 1
+    assert confirmed <= terms(story.first) <= 1
     assert terms(story.second) == (0 if confirmed or story.back_at >= deadline else 1)
     (kill,) = [call for call in story.first + story.second if call.detail == "KILL"]
     assert kill.at == deadline or kill.at == story.back_at > deadline

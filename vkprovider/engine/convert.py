@@ -227,6 +227,10 @@ def _finished(state: Json, started_at: datetime | None) -> datetime | None:
     return finished_at if finished_at is None or started_at is None else max(finished_at, started_at)
 
 
+# Engines since 25 give a start up when the process that asked for it dies. Nothing is wrong with the container.
+_GIVEN_UP = "context canceled"
+
+
 def _run(state: Json) -> tuple[Run, str]:
     """How a container stands, and why its start failed. After a failed start Docker calls it created, as before."""
     if not state:
@@ -234,7 +238,7 @@ def _run(state: Json) -> tuple[Run, str]:
     run = _RUN.get(state["Status"], Run.UNKNOWN)
     if instant(state.get("StartedAt")) is None and run in (Run.CREATED, Run.EXITED):
         error = state.get("Error") or (f"start failed with code {state['ExitCode']}" if state["ExitCode"] else "")
-        return (Run.EXITED, error) if error else (Run.CREATED, "")
+        return (Run.EXITED, error) if error and _GIVEN_UP not in error else (Run.CREATED, "")
     return run, ""
 
 

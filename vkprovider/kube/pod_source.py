@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from datetime import timedelta
 from functools import cached_property
 from typing import Any, Protocol
 
-import msgspec
 import structlog
 
 from vkprovider.core.admission import Rejection
 from vkprovider.core.claims import Claim, claim
-from vkprovider.core.record import Ending, PodRecord
+from vkprovider.core.record import PodRecord
 from vkprovider.errors import SpecError
 from vkprovider.kube.client import Json
 from vkprovider.kube.door import TurnedAway, turn_away
+from vkprovider.kube.pod_objects import bare, ended, is_over, leave_a_second, mark_of, over_record, read, slim
 from vkprovider.kube.reflector import Changed, Removed, Replaced, Update
-from vkprovider.kube.status_merge import OVER, published_part
+from vkprovider.kube.status_merge import OVER
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import PodUID
 from vkprovider.ports import Clock, EventSink
@@ -129,9 +128,9 @@ class PodSource:
             self._statuses.seen(raw)
             known = self._known.get(uid)
             if known is None:
-                self._meet(uid, _slim(raw))
+                self._meet(uid, slim(raw))
             else:
-                self._follow(known, _slim(raw))
+                self._follow(known, slim(raw))
         except Exception:
             log.exception("a pod cannot be taken in", pod=raw["metadata"].get("name"), uid=uid)
 
@@ -140,26 +139,26 @@ class PodSource:
         left = self._left.pop(uid, None)
         record = left.record if left is not None else None
         try:
-            pod = _read(raw, left.pod if left is not None else None)
-            going = _is_over(raw) or pod.metadata.deletion_timestamp is not None
+            pod = read(raw, left.pod if left is not None else None)
+            going = is_over(raw) or pod.metadata.deletion_timestamp is not None
             turned_away = self._door(pod, self._claims()) if record is None and not going else None
         except SpecError as exc:
-            pod = _bare(raw)
+            pod = bare(raw)
             turned_away = turn_away(pod, Rejection(reason=exc.reason, message=str(exc)), self._clock)
         if turned_away is not None:
             self._turn_away(uid, raw, pod, turned_away)
             return
         self._known[uid] = _Known(pod, raw)
-        if _is_over(raw):
-            record = self._over(pod, record)
-        self._node.sync(_gently(pod), record)
+        if is_over(raw):
+            record = over_record(pod, record, self._clock.now())
+        self._node.sync(leave_a_second(pod), record)
 
     def _follow(self, known: _Known, raw: Json) -> None:
         """A pod that is known, as it is now."""
         uid = known.pod.uid
-        before, known.mark = known.mark, _mark(raw)
-        overruled = _is_over(raw) and not known.over and self._statuses.phase(uid) not in OVER
-        known.over = known.over or _is_over(raw)
+        before, known.mark = known.mark, mark_of(raw)
+        overruled = is_over(raw) and not known.over and self._statuses.phase(uid) not in OVER
+        known.over = known.over or is_over(raw)
         known.overruled = known.overruled or overruled
         if self._statuses.is_gone(uid) or (known.mark == before and not overruled):
             return
@@ -167,10 +166,10 @@ class PodSource:
             if raw["metadata"].get("deletionTimestamp"):
                 self._statuses.gone(known.pod)
             return
-        known.pod = _read(raw, known.pod.raw)
+        known.pod = read(raw, known.pod.raw)
         if overruled:
             log.warning("somebody else has said that a pod is over; ending it", pod=str(known.pod.key), uid=uid)
-        self._node.sync(self._ended(known.pod) if known.overruled else _gently(known.pod))
+        self._node.sync(ended(known.pod, self._clock.now()) if known.overruled else leave_a_second(known.pod))
 
     def _lose(self, uid: PodUID) -> None:
         """Its object is gone."""
@@ -184,7 +183,7 @@ class PodSource:
         if known.turned_away:
             self._statuses.gone(known.pod)
         else:
-            self._node.sync(self._ended(known.pod))
+            self._node.sync(ended(known.pod, self._clock.now()))
 
     def _end_orphans(self) -> None:
         """What an earlier process left, and the API no longer has."""
@@ -196,13 +195,13 @@ class PodSource:
                 continue
             log.info("a pod was deleted while nobody looked; ending it", pod=str(pod.key), uid=uid)
             self._statuses.vanished(pod)
-            self._node.sync(self._ended(pod, ORPHANS_GRACE), left.record)
+            self._node.sync(ended(pod, self._clock.now(), ORPHANS_GRACE), left.record)
         self._left.clear()
 
     def _turn_away(self, uid: PodUID, raw: Json, pod: Pod, turned_away: TurnedAway) -> None:
         known = self._known[uid] = _Known(pod, raw)
         known.turned_away = True
-        if not _is_over(raw):
+        if not is_over(raw):
             self._statuses.publish(pod, turned_away.status)
             if turned_away.event is not None:
                 self._events.record(pod, turned_away.event, self._clock.now())
@@ -214,34 +213,14 @@ class PodSource:
         living = (k for k in self._known.values() if not (k.turned_away or k.over))
         return [known.claim for known in living if self._statuses.phase(known.pod.uid) not in OVER]
 
-    def _over(self, pod: Pod, record: PodRecord | None) -> PodRecord:
-        """The record of a pod that the API says is over: nothing of it is started again, what still runs is ended."""
-        record = record or PodRecord()
-        if record.final is not None:
-            return record
-        now = self._clock.now()
-        deadline = now + timedelta(seconds=pod.spec.termination_grace_period_seconds)
-        ending = record.ending or Ending(cause="Completed", began_at=now, deadline=deadline)
-        return msgspec.structs.replace(record, ending=ending, final=published_part(pod.raw["status"]))
-
-    def _ended(self, pod: Pod, grace: int | None = None) -> Pod:
-        """The pod as if it had been deleted; with the grace of its deletion, if there was one."""
-        meta = pod.metadata
-        seconds = grace if grace is not None else meta.deletion_grace_period_seconds
-        if seconds is None:
-            seconds = pod.spec.termination_grace_period_seconds
-        at = meta.deletion_timestamp or self._clock.now()
-        marked = msgspec.structs.replace(meta, deletion_timestamp=at, deletion_grace_period_seconds=max(1, seconds))
-        return msgspec.structs.replace(pod, metadata=marked)
-
 
 class _Known:
     """A pod whose object exists. ``over``: so says the API. ``overruled``: it did so before the node."""
 
     def __init__(self, pod: Pod, raw: Json) -> None:
         self.pod = pod
-        self.mark = _mark(raw)
-        self.over = _is_over(raw)
+        self.mark = mark_of(raw)
+        self.over = is_over(raw)
         self.overruled = False
         self.turned_away = False
 
@@ -252,46 +231,3 @@ class _Known:
             return claim(self.pod)
         except SpecError:
             return Claim()
-
-
-def _gently(pod: Pod) -> Pod:
-    """A deletion by force leaves a second as well (pkg/kubelet/pod_workers.go calculateEffectiveGracePeriod)."""
-    meta = pod.metadata
-    if meta.deletion_timestamp is None or meta.deletion_grace_period_seconds != 0:
-        return pod
-    return msgspec.structs.replace(pod, metadata=msgspec.structs.replace(meta, deletion_grace_period_seconds=1))
-
-
-def _mark(raw: Json) -> tuple[Any, ...]:
-    """What of an object matters to the node: where it is equal, nobody needs to look."""
-    meta, spec = raw["metadata"], raw["spec"]
-    gates = {gate["conditionType"] for gate in spec.get("readinessGates") or ()}
-    conditions = (raw.get("status") or {}).get("conditions") or ()
-    open_gates = {c["type"]: c["status"] for c in conditions if c["type"] in gates}
-    wishes = [meta.get(key) for key in ("labels", "annotations", "deletionTimestamp", "deletionGracePeriodSeconds")]
-    return spec, open_gates, *wishes
-
-
-def _read(raw: Json, before: Json | None) -> Pod:
-    """The pod; where its spec has become unreadable, with the spec it had before. Raises SpecError."""
-    try:
-        return decode_pod(raw)
-    except SpecError as exc:
-        if before is None:
-            raise
-        log.warning("a pod's new spec cannot be read; the old one stands", pod=raw["metadata"]["name"], error=str(exc))
-        return decode_pod(raw | {"spec": before["spec"]})
-
-
-def _bare(raw: Json) -> Pod:
-    """A pod whose spec cannot be read."""
-    return msgspec.structs.replace(decode_pod({key: raw[key] for key in ("metadata", "status") if key in raw}), raw=raw)
-
-
-def _slim(raw: Json) -> Json:
-    """Without the record of who set which field, often the larger part of an object."""
-    return raw | {"metadata": {key: value for key, value in raw["metadata"].items() if key != "managedFields"}}
-
-
-def _is_over(raw: Json) -> bool:
-    return (raw.get("status") or {}).get("phase") in OVER

@@ -31,6 +31,7 @@ from vkprovider.model.refs import PodUID
 from vkprovider.ports import WaitingClock
 
 RESYNC_SECONDS = 10.0  # status_manager.go syncPeriod
+AT_ONCE = 20  # writes; more would only open connections, each of which costs more than a write
 log = structlog.get_logger()
 
 
@@ -55,6 +56,7 @@ class StatusWriter:
         self._idle = asyncio.Event()
         self._idle.set()
         self._deviating = asyncio.Event()
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     # --- StatusSink -------------------------------------------------------------------------------------------
 
@@ -146,9 +148,10 @@ class StatusWriter:
         backoff = BackOff(f"status of pod {reported.pod.key}", self._clock)
         written = -1
         while written != reported.version:
-            version = reported.version
             try:
-                await self._attempt(reported)
+                async with self._slots:
+                    version = reported.version
+                    await self._attempt(reported)
             except ApiError as exc:
                 await backoff.failed(exc)
                 continue

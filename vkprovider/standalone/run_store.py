@@ -115,14 +115,18 @@ class RunStore:
         except OSError:
             os.close(lock)
             return None
+        if os.fstat(lock).st_nlink == 0:  # removed by the process that had it, between open and lock
+            os.close(lock)
+            return None
         run = RunDirectory(path, lock, RunFile(digest="", began_at=NEVER, ended=True))
         run.content = run.load("run.json", RunFile) or run.content
         return run
 
 
 def _write(path: Path, content: bytes) -> None:
+    """For this user alone: there may be Secrets in it."""
     fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
+    with open(fresh, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -28,7 +28,7 @@ from vkprovider.standalone.pod_facts import PodFact, read_pod
 from vkprovider.standalone.run_store import RunDirectory
 
 OVER = ("Succeeded", "Failed")
-FINAL = "final.json"
+JOBS, FINAL = "jobs.json", "final.json"
 
 
 class Node(Protocol):
@@ -40,14 +40,19 @@ class Node(Protocol):
 class RunPod(msgspec.Struct, kw_only=True):
     """A pod as the run knows it. ``present`` until the node has said that nothing of it is left.
 
-    ``removing``: the node has been told to remove what is left of it. Only a pod that had not ended by then bears
-    a deletion timestamp afterwards: to a Job, one that ended by itself and one that was ended are not the same.
+    ``grace`` is that with which the node has been told to remove what is left of it, in seconds. Only a pod that had
+    not ended by then bears a deletion timestamp afterwards: to a Job, one that ended by itself and one that was ended
+    are not the same.
     """
 
     raw: dict[str, Any]
     status: dict[str, Any] = {}
     present: bool = True
-    removing: bool = False
+    grace: int | None = None
+
+    @property
+    def removing(self) -> bool:
+        return self.grace is not None
 
     @property
     def over(self) -> bool:
@@ -86,6 +91,7 @@ class Runner:
         self.interrupted: int | None = None  # the signal
         self.final: list[dict[str, Any]] = []
         self._stopping = False
+        self._at_once = False
 
     # --- StatusSink -------------------------------------------------------------------------------------------
 
@@ -99,10 +105,10 @@ class Runner:
 
     # --- the run ----------------------------------------------------------------------------------------------
 
-    def begin(self, node: Node, objects: Iterable[dict[str, Any]]) -> None:
+    async def begin(self, node: Node, objects: Iterable[dict[str, Any]]) -> None:
         """Take the Jobs and Pods on. Their uids are the run's own and do not change when the run is resumed."""
         self._node = node
-        records = self.directory.load("jobs.json", dict[str, JobRecord]) or {}
+        records = await asyncio.to_thread(self.directory.load, JOBS, dict[str, JobRecord]) or {}
         for raw in objects:
             if raw["kind"] == "Job":
                 job = decode_job(raw)
@@ -114,28 +120,28 @@ class Runner:
         """Take on a pod that an interrupted run left behind, where it stands. To be called before ``begin``."""
         self._node = node
         pod = decode_pod(raw)
-        removing = pod.metadata.deletion_timestamp is not None
-        self._pods[pod.uid] = RunPod(raw=raw, status=record.final or {}, removing=removing)
+        grace = pod.metadata.deletion_grace_period_seconds
+        self._pods[pod.uid] = RunPod(raw=raw, status=record.final or {}, grace=grace)
         node.sync(pod, record)
 
     async def until_over(self) -> None:
         """Until every Job is finished or cannot go on, and every pod has ended. Pods with policy Always end never."""
-        while not self._look():
+        while not await self._look():
             await self._wait()
 
-    def conclude(self, *, keep: bool) -> None:
+    async def conclude(self, *, keep: bool) -> None:
         """All is over. Write down how it ended, so that a process that takes over has only to say it and to clean up;
         or, where containers are kept or the user has ended the run, that nobody is to take over any more.
         """
         self.final = self.jobs() + self.pods()
         if keep or self.interrupted is not None:
-            self.directory.mark_ended()
+            await asyncio.to_thread(self.directory.mark_ended)
         else:
-            self.directory.save(FINAL, self.final)
+            await asyncio.to_thread(self.directory.save, FINAL, self.final)
 
-    def recall(self) -> bool:
+    async def recall(self) -> bool:
         """Whether the run was over when the process that had it was killed; then ``final`` tells how it ended."""
-        self.final = self.directory.load(FINAL, list[dict[str, Any]]) or []
+        self.final = await asyncio.to_thread(self.directory.load, FINAL, list[dict[str, Any]]) or []
         return bool(self.final)
 
     def interrupt(self, signal: int) -> None:
@@ -144,13 +150,9 @@ class Runner:
         self.stop(at_once=False)
 
     def stop(self, *, at_once: bool) -> None:
-        """End everything: in order, or by KILL. A Job's pods are ended by the Job, which then does not replace them."""
+        """Have everything end: in order, or by KILL."""
         self._stopping = True
-        for job in self._jobs:
-            self._control(job)
-        for pod in self._pods.values():
-            if pod.present and (at_once or not (pod.removing or pod.over)):
-                self._delete(pod, 0 if at_once else _grace(pod))
+        self._at_once = self._at_once or at_once
         self._changed.set()
 
     async def clear(self) -> None:
@@ -159,6 +161,8 @@ class Runner:
             if pod.present and not pod.removing:
                 self._delete(pod, _grace(pod))
         while any(pod.present for pod in self._pods.values()):
+            if self._at_once:
+                self._end_pods()
             await self._changed.wait()
             self._changed.clear()
 
@@ -179,21 +183,23 @@ class Runner:
 
     # --- one look ---------------------------------------------------------------------------------------------
 
-    def _look(self) -> bool:
+    async def _look(self) -> bool:
         """Let every Job decide; True when all is over."""
         self._changed.clear()
         for job in self._jobs:
-            self._control(job)
+            await self._control(job)
+        if self._stopping:
+            self._end_pods()
         pods_over = all(pod.over or not pod.present for pod in self._pods.values())
         return pods_over and all(job.over for job in self._jobs)
 
-    def _control(self, job: RunJob) -> None:
+    async def _control(self, job: RunJob) -> None:
         now = self._clock.now()
         view = JobView(job=job.job, now=now, pods=self._facts(job.job), record=job.record, cancelled=self._stopping)
         job.decision = decision = control(view)
         if decision.record != job.record:
             job.record = decision.record
-            self.directory.save("jobs.json", {j.job.uid: j.record for j in self._jobs})
+            await asyncio.to_thread(self.directory.save, JOBS, {j.job.uid: j.record for j in self._jobs})
         for raw in decision.create:
             if PodUID(raw["metadata"]["uid"]) not in self._pods:
                 self._start(raw)
@@ -210,6 +216,12 @@ class Runner:
         for event in decision.events:
             self._display.job_event(job.job.metadata.name, event)
 
+    def _end_pods(self) -> None:
+        """End the pods that no Job has ended just now: one that is cancelled ends its own, and replaces none."""
+        for pod in self._pods.values():
+            if pod.present and (pod.grace != 0 if self._at_once else not (pod.removing or pod.over)):
+                self._delete(pod, 0 if self._at_once else _grace(pod))
+
     def _facts(self, job: Job) -> tuple[PodFact, ...]:
         owned = (pod for pod in self._pods.values() if _owner(pod.raw) == job.uid)
         return tuple(read_pod(pod.full()) for pod in owned)
@@ -225,7 +237,7 @@ class Runner:
         at = timestamp(self._clock.now() + timedelta(seconds=grace_seconds))
         marks = {"deletionTimestamp": at, "deletionGracePeriodSeconds": grace_seconds}
         marked = pod.raw | {"metadata": pod.raw["metadata"] | marks}
-        pod.removing = True
+        pod.grace = grace_seconds
         if not pod.over:
             pod.raw = marked
         self._node.sync(decode_pod(marked))
