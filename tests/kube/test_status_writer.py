@@ -91,6 +91,18 @@ async def test_the_newest_status_wins_with_one_write_in_flight(bench: Bench) -> 
     assert len(bench.writes()) <= 2
 
 
+async def test_no_status_is_lost_whenever_it_comes(bench: Bench) -> None:
+    web = bench.has()
+    for turns in range(60):
+        bench.writer.publish(web, RUNNING | {"message": f"first {turns}"})
+        await bench.server.until(lambda turns=turns: bench.status().get("message") == f"first {turns}")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        bench.writer.publish(web, RUNNING | {"message": f"second {turns}"})
+        await bench.settled()
+        assert bench.status()["message"] == f"second {turns}"
+
+
 async def test_a_pod_of_another_uid_is_left_alone(bench: Bench) -> None:
     old = bench.has()
     bench.server.store.vanish("pods", "default", "web")

@@ -62,7 +62,11 @@ def _prune(draft: Draft) -> None:
         draft.act_on_pod(RemoveSandbox(sandbox_id=sandboxes[-1].id))
     for standing in draft.standings.values():
         instances = draft.view.observed.instances(standing.name)
-        if len(instances) > 1 + DEAD_KEPT and instances[-1].run is Run.EXITED and standing.busy is None:
+        if len(instances) <= 1 + DEAD_KEPT or instances[-1].run is not Run.EXITED or standing.busy is not None:
+            continue
+        if standing.retry_at is not None and standing.retry_at > draft.view.now:
+            draft.wakes.append(standing.retry_at)
+        else:
             draft.actions.append(RemoveContainer(key=standing.name, container_id=instances[-1].id))
 
 

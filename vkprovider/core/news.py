@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from vkprovider.core import actions as a
 from vkprovider.core.draft import Draft
-from vkprovider.core.record import Failure, ImageReady
+from vkprovider.core.record import ANY_ATTEMPT, Failure, ImageReady
 from vkprovider.core.termination import confirm, grace
 from vkprovider.core.view import CoreSettings
 from vkprovider.model.refs import ContainerID
@@ -48,7 +48,7 @@ def _fold_one(draft: Draft, news: a.News) -> None:  # noqa: C901, PLR0912  one a
         case a.SignalSent(container_id=container_id, signal=signal):
             _confirm(draft, container_id, signal)
         case a.ActionFailed(action=action, message=message):
-            _fail_again(draft, news.key, -1, action, message, RETRY_ACTION)
+            _fail_again(draft, news.key, ANY_ATTEMPT, action, message, RETRY_ACTION)
         case a.Warned(reason=reason, message=message):
             draft.event(news.key, reason, message, warning=True)
         case a.TornDown():
@@ -84,8 +84,8 @@ def _start_failed(draft: Draft, news: a.StartFailed) -> None:
         draft.event(news.key, "Failed", "Error: InvalidImageName", warning=True)
     else:
         draft.event(news.key, "Failed", f"Error: {news.message}", warning=True)
-    if news.reason == "RunContainerError":
-        return  # the container is there and shows its failed start itself; its restart backs off as a crash
+    # A container that shows its failed start itself makes this one of an earlier attempt: its restart backs off as a
+    # crash. What counts here is one that shows nothing.
     wait = None if news.reason == "ErrImagePull" else timedelta(seconds=draft.view.settings.retry_seconds)
     _fail_again(draft, news.key, news.attempt, news.reason, news.message, wait)
 

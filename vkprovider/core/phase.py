@@ -19,7 +19,7 @@ def find_phase(view: PodView, roles: Roles, standings: Mapping[str, Standing]) -
     ending = view.record.ending
     if ending is not None and quiet(standings):
         return _last_phase(view, roles, standings)
-    return _live_phase(roles, standings)
+    return _live_phase(view, roles, standings)
 
 
 def quiet(standings: Mapping[str, Standing]) -> bool:
@@ -43,14 +43,18 @@ def _last_phase(view: PodView, roles: Roles, standings: Mapping[str, Standing]) 
     return SUCCEEDED if all(published_code(view, s) == 0 for s in ended) else FAILED
 
 
-def _live_phase(roles: Roles, standings: Mapping[str, Standing]) -> str:
-    """Pending until every app has run once in this sandbox; then Running until the end is over."""
+def _live_phase(view: PodView, roles: Roles, standings: Mapping[str, Standing]) -> str:
+    """Pending until every app has run once, and again while a new sandbox is initialized; else Running."""
     apps = [standings[r.name] for r in roles.apps]
     touched = [s for s in apps if s.newest is not None and s.newest.run is not Run.CREATED]
     if len(touched) < len(apps):
         return PENDING
     if any(s.alive for s in touched):
         return RUNNING
-    inits = (standings[r.name] for r in roles.inits)
-    waiting = any(s.current is None or not (s.started or s.ended) for s in inits)
-    return PENDING if waiting and not any(s.current is not None for s in apps) else RUNNING
+    sandbox_id = view.observed.sandboxes[0].id if view.observed.sandboxes else None
+    here = any(s.current is not None and s.current.sandbox_id == sandbox_id for s in apps)
+    return PENDING if not here and any(_initializes(standings[r.name]) for r in roles.inits) else RUNNING
+
+
+def _initializes(standing: Standing) -> bool:
+    return not standing.ended and not (standing.started and standing.role.kind is Kind.NATIVE)

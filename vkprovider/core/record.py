@@ -61,6 +61,9 @@ class ImageReady(msgspec.Struct, frozen=True, kw_only=True):
     image_id: str
 
 
+ANY_ATTEMPT = -1  # of a failure that says nothing of one attempt
+
+
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """The last failed start of a container: the kubelet's reason cache, with the time of the next try."""
 

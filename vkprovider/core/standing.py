@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from vkprovider.core.actions import Action
-from vkprovider.core.record import Failure, Stop
+from vkprovider.core.record import ANY_ATTEMPT, Failure, Stop
 from vkprovider.core.restarts import restart_delay, restarts
 from vkprovider.core.sidecars import Kind, Role, Roles
 from vkprovider.core.view import PodView
@@ -61,6 +61,13 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         if self.current is not None and self.current.run is Run.CREATED:
             return self.current.attempt
         return self.newest.attempt + 1
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When the next start may be tried if the last try failed; failures of earlier attempts are history."""
+        if self.failure is None or self.failure.attempt not in (ANY_ATTEMPT, self.next_attempt):
+            return None
+        return self.failure.retry_at
 
 
 def present_sandbox(view: PodView) -> SandboxState | None:

@@ -137,7 +137,7 @@ class _Walk:
         if standing.alive:
             self._post_start(standing)
             return
-        for not_before in (standing.restart_at, standing.failure.retry_at if standing.failure else None):
+        for not_before in (standing.restart_at, standing.retry_at):
             if not_before is not None and not_before > self.view.now:
                 self.plan.wake_at.append(not_before)
                 return

@@ -76,12 +76,11 @@ def stop_step(view: PodView, standing: Standing, stop: Stop, turn: bool, force: 
     now = view.now
     if standing.busy is not None:
         return _while_busy(view, standing, stop, force)
+    if standing.retry_at is not None and standing.retry_at > now:
+        return StopStep(stop=stop, wake_at=standing.retry_at)
     if force and not stop.kill_sent:
         sent = msgspec.structs.replace(stop, term_at=stop.term_at or now, kill_at=now)
         return StopStep(stop=sent, action=_signal(standing, "KILL"))
-    retry_at = standing.failure.retry_at if standing.failure is not None else now
-    if retry_at > now:
-        return StopStep(stop=stop, wake_at=retry_at)
     pre_stop = standing.role.container.lifecycle and standing.role.container.lifecycle.pre_stop
     key = hook_key(instance.id, PRE_STOP)
     if pre_stop and stop.term_at is None and key not in view.record.hooks and now < stop.kill_at and _up(standing):

@@ -134,17 +134,19 @@ class StatusWriter:
         reported.version += 1
         if uid not in self._tasks:
             self._idle.clear()
-            task = asyncio.get_running_loop().create_task(self._settle(reported), name=f"status of {reported.pod.key}")
-            self._tasks[uid] = task
-            task.add_done_callback(lambda _: self._settled(uid))
-
-    def _settled(self, uid: PodUID) -> None:
-        del self._tasks[uid]
-        if not self._tasks:
-            self._idle.set()
+            name = f"status of {reported.pod.key}"
+            self._tasks[uid] = asyncio.get_running_loop().create_task(self._settle(reported), name=name)
 
     async def _settle(self, reported: _Reported) -> None:
-        """Write until the newest is written."""
+        """Write until the newest is written. It leaves in the same step, so that what comes next begins anew."""
+        try:
+            await self._write_all(reported)
+        finally:
+            del self._tasks[reported.pod.uid]
+            if not self._tasks:
+                self._idle.set()
+
+    async def _write_all(self, reported: _Reported) -> None:
         backoff = BackOff(f"status of pod {reported.pod.key}", self._clock)
         written = -1
         while written != reported.version:
