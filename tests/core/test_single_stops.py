@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.given import at, container, exited, given, native, pod, running
+from tests.core.given import at, container, deleted, exited, given, native, pod, running
 from tests.core.told import EXEC, signals
 from vkprovider.core.actions import (
     HookFailed,
@@ -60,3 +60,35 @@ def test_a_failed_post_start_hook_stops_the_container():
         ("Killing", "FailedPostStartHook"),
     ]
     assert signals(decision) == [("app", "TERM")]
+
+
+def test_a_probe_that_fails_during_a_post_start_hook_ends_that_first():
+    p = pod(container("app", livenessProbe=EXEC, lifecycle={"postStart": EXEC}), policy="Always")
+    (app,) = running(p, "app")
+    begun = decide(given(p, app))
+    (hook,) = begun.actions
+    during = {"record": begun.record, "in_flight": {"app": hook}, "verdicts": {app.id: Verdicts(live=False)}}
+    failed = decide(given(p, app, **during))
+    assert (failed.cancel, signals(failed)) == ({"app"}, [])
+    after = decide(given(p, app, record=failed.record))
+    assert signals(after) == [("app", "TERM")]
+
+
+def test_the_end_of_the_pod_takes_over_a_single_stop_with_the_nearer_deadline():
+    probe = EXEC | {"terminationGracePeriodSeconds": 60}
+    p = pod(container("app", livenessProbe=probe), policy="Always", terminationGracePeriodSeconds=30)
+    (app,) = running(p, "app")
+    single = decide(given(p, app, when=100, verdicts={app.id: Verdicts(live=False)}))
+    assert single.record.stops[app.id].kill_at == at(160)
+    end = decide(given(deleted(p), app, when=105, record=single.record))
+    stop = end.record.stops[app.id]
+    assert (stop.cause, stop.term_at, stop.kill_at) == ("end", at(100), at(135))
+    assert [e.reason for e in end.events] == []  # it was told when the single stop began
+
+
+def test_while_a_signal_is_in_flight_nothing_more_is_sent():
+    p = deleted(pod(container("app")))
+    (app,) = running(p, "app")
+    first = decide(given(p, app, when=0))
+    (term,) = first.actions
+    assert decide(given(p, app, when=30, record=first.record, in_flight={"app": term})).actions == ()

@@ -67,7 +67,8 @@ def _ips(view: PodView) -> tuple[str, ...]:
 
 def _sum_up(draft: Draft) -> Decision:
     """The decision. A terminal status is written down when it is first reached, and stands from then on."""
-    draft.refresh()
+    actions = draft.free_actions()
+    draft.refresh(actions)
     status, conditions = build_status(draft.view, draft.roles, draft.standings)
     if draft.record.final is not None:
         status = draft.record.final
@@ -75,7 +76,7 @@ def _sum_up(draft: Draft) -> Decision:
         draft.note(final=status)
     draft.keep(conditions=conditions)
     return Decision(
-        actions=draft.free_actions(),
+        actions=actions,
         cancel=frozenset(draft.cancel),
         probes=wanted_probes(draft.view, draft.standings),
         status=status,

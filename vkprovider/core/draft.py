@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,8 +35,10 @@ class Draft:
         self.standings: Mapping[str, Standing] = {}
         self.refresh()
 
-    def refresh(self) -> None:
-        self.view = msgspec.structs.replace(self.view, record=self.record, memory=self.memory)
+    def refresh(self, begun: Iterable[Action] = ()) -> None:
+        """Show what has been noted since, and the actions that begin with this decision as in flight."""
+        in_flight = dict(self.view.in_flight) | {action.key: action for action in begun}
+        self.view = msgspec.structs.replace(self.view, record=self.record, memory=self.memory, in_flight=in_flight)
         self.standings = stand(self.view, self.roles)
 
     # --- what is remembered ---------------------------------------------------------------------------------------
