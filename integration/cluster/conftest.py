@@ -16,6 +16,7 @@ import pytest
 from .binaries import find_binaries
 from .clients import Cluster
 from .controlplane import ControlPlane
+from .nodes import NodeProcess, make_image
 from .waiting import eventually
 
 
@@ -43,3 +44,25 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     eventually(lambda: cluster.get("serviceaccounts", f"--namespace={name}")["items"])
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def access(cluster: Cluster) -> Path:
+    """The kubeconfig that nodes go by."""
+    return cluster.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def image() -> None:
+    """The image of the tests' containers is in the engine."""
+    make_image()
+
+
+@pytest.fixture(scope="module")
+def node(
+    cluster: Cluster, access: Path, image: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NodeProcess]:
+    """A node that has joined the cluster, for the tests of one file."""
+    name = f"node-{uuid4().hex[:8]}"
+    with NodeProcess(cluster, name, tmp_path_factory.mktemp(name), access) as joined:
+        yield joined
