@@ -14,11 +14,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import docker
+
+from integration.benchmarks.measure import remove_raw, sandbox_image, shown, start_raw, timed
 
 IMAGE = "busybox:vkprovider-bench"
 ALLOWED_RATIO, ALLOWED_START = 1.3, 0.5
@@ -26,17 +26,11 @@ PROGRAM = str(Path(sys.executable).parent / "vkprovider")
 SETUP = Path(__file__).parents[1] / "setup" / "busybox-image.sh"
 
 
-def raw_calls(client: docker.APIClient, sandbox_image: str) -> None:
+def raw_calls(client: docker.APIClient, sandbox: str) -> None:
     """What a pod of one container costs at least: sandbox, container, wait, removal."""
-    host = client.create_host_config(ipc_mode="shareable")
-    sandbox = client.create_container(sandbox_image, host_config=host)["Id"]
-    client.start(sandbox)
-    joined = client.create_host_config(network_mode=f"container:{sandbox}", ipc_mode=f"container:{sandbox}")
-    app = client.create_container(IMAGE, ["true"], host_config=joined)["Id"]
-    client.start(app)
-    client.wait(app)
-    client.remove_container(app)
-    client.remove_container(sandbox, force=True)
+    started = start_raw(client, sandbox, IMAGE, ["true"])
+    client.wait(started[1])
+    remove_raw(client, started)
 
 
 def run_pod(manifest: str, state_dir: str) -> None:
@@ -50,16 +44,6 @@ def start_python() -> None:
 
 def ask_for_help() -> None:
     subprocess.run([PROGRAM, "--help"], check=True, stdout=subprocess.DEVNULL)
-
-
-def timed(work: Callable[[], None]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
-
-
-def shown(name: str, seconds: list[float]) -> str:
-    return f"{name:34} {statistics.median(seconds):6.3f} s   ({min(seconds):.3f} to {max(seconds):.3f})"
 
 
 def main(rounds: int) -> None:
@@ -78,11 +62,10 @@ def main(rounds: int) -> None:
         manifest = Path(directory, "pod.json")
         manifest.write_text(json.dumps(pod), encoding="utf-8")
         run_pod(str(manifest), directory)  # loads the sandbox image
-        tags = (tag for image in client.images() for tag in image["RepoTags"] or ())
-        sandbox_image = next(tag for tag in tags if tag.startswith("vkprovider/sandbox:"))
+        sandbox = sandbox_image(client)
         raw, ours, imports, helps = [], [], [], []
         for _ in range(rounds):
-            raw.append(timed(lambda: raw_calls(client, sandbox_image)))
+            raw.append(timed(lambda: raw_calls(client, sandbox)))
             ours.append(timed(lambda: run_pod(str(manifest), directory)))
             imports.append(timed(start_python))
             helps.append(timed(ask_for_help))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import signal
 from typing import NoReturn
 
 import docker
@@ -28,6 +29,12 @@ def engine_fault() -> str:
     except DockerException as exc:
         return str(exc)
     return ""
+
+
+def pytest_configure() -> None:
+    """Shells start what they put into the background with SIGINT ignored, and what it starts inherits that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -33,12 +33,17 @@ class Version(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class Unary:
-    """The engine's JSON calls. The API version is the engine's own, asked once."""
+    """The engine's JSON calls. The API version is the engine's own, asked once.
+
+    Calls that only look have threads of their own: while many containers start, which takes the engine long, an exit is
+    still seen and reported at once.
+    """
 
     def __init__(self, endpoint: Endpoint, threads: int, timeout: float) -> None:
         self._endpoint = endpoint
         self._timeout = timeout
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="docker")
+        self._changing = ThreadPoolExecutor(threads, thread_name_prefix="docker")
+        self._looking = ThreadPoolExecutor(threads, thread_name_prefix="docker-look")
         self._local = threading.local()
         self._lock = threading.Lock()
         self._clients: list[docker.APIClient] = []
@@ -51,27 +56,29 @@ class Unary:
         Raises EngineNotFound, EngineConflict, EngineUnavailable or EngineError.
         """
         content = None if body is None else msgspec.json.encode(body)
-        return await self._in_thread(partial(self._call, method, path, params, content))
+        executor = self._looking if method == "GET" else self._changing
+        return await self._in_thread(executor, partial(self._call, method, path, params, content))
 
     async def upload(self, path: str, tar: bytes) -> bytes:
         """Post a tar; what the engine says to it. Raises as ``call`` does."""
-        return await self._in_thread(partial(self._send, "POST", path, None, tar, "application/x-tar"))
+        return await self._in_thread(self._changing, partial(self._send, "POST", path, None, tar, "application/x-tar"))
 
     async def version(self) -> Version:
         """What the engine says of itself before all else. Raises EngineUnavailable or EngineError."""
-        return await self._in_thread(self._negotiate) if self._version is None else self._version
+        return await self._in_thread(self._looking, self._negotiate) if self._version is None else self._version
 
     async def close(self) -> None:
         """Wait for the calls under way, then hang up."""
         self._closed = True
-        await asyncio.to_thread(self._executor.shutdown)
+        for executor in (self._changing, self._looking):
+            await asyncio.to_thread(executor.shutdown)
         for client in self._clients:
             client.close()
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
+    async def _in_thread(self, executor: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         if self._closed:
             raise EngineUnavailable("the connection to the Docker engine has been closed")
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        return await asyncio.get_running_loop().run_in_executor(executor, work)
 
     def _call(self, method: str, path: str, params: Params | None, content: bytes | None) -> Any:
         answer = self._send(method, path, params, content, "application/json")
