@@ -1,7 +1,8 @@
-# vkprovider as an image; its containers are made by the engine whose socket it is given:
+# vkprovider as an image; its containers are made by the engine whose socket it is given, from the same paths:
 #   docker build -t vkprovider .
-#   docker run -i -v /var/run/docker.sock:/var/run/docker.sock -v /var/lib/vkprovider:/var/lib/vkprovider \
+#   docker run -i --rm -v /var/run/docker.sock:/var/run/docker.sock -v /var/lib/vkprovider:/var/lib/vkprovider \
 #       vkprovider run - <job.yaml
+# To run a node in it: docs/how-to/run-as-a-service.md.
 # The base must have Python 3.11 or newer as python3, with pip and venv.
 ARG BASE=python:3.13-slim
 
@@ -9,7 +10,7 @@ FROM ${BASE} AS build
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY vkprovider vkprovider
-RUN python3 -m pip wheel --quiet --no-cache-dir --wheel-dir /wheels . \
+RUN python3 -m pip wheel --quiet --no-cache-dir --wheel-dir /wheels '.[cluster]' \
  && python3 -m venv --without-pip /opt/vkprovider \
  && python3 -m pip --quiet --python /opt/vkprovider/bin/python install --no-cache-dir --no-index /wheels/*.whl
 

@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 DEMO_IMAGE := registry-cn-hangzhou.ack.aliyuncs.com/ack-demo/busybox:1.28
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit property docker docker-26 test-cluster bench clean engine venv parts
+.PHONY: help demo test check unit property docker docker-26 test-cluster reference bench clean engine venv parts
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -43,6 +43,9 @@ K8S ?= 1.34
 test-cluster: engine venv busybox ## the tests on a real control plane, built once: make test-cluster K8S=1.36
 	@$(BIN)/python integration/controlplane/build.py $(K8S) >/dev/null
 	@VKPROVIDER_TEST_KUBERNETES=$(K8S) $(PYTEST) -m cluster integration/cluster
+
+reference: venv ## write the reference pages that are made from code
+	$(BIN)/python -m vkprovider.core.differences >docs/reference/differences-from-kubelet.md
 
 bench: engine venv parts ## speed, as ratios to raw Docker calls
 	@$(BIN)/python -m integration.benchmarks.run_speed

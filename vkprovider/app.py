@@ -255,8 +255,10 @@ class _Session:
         engine, info = self._engine, self._info
         assert engine is not None
         resolver = parse_resolv_conf(await asyncio.to_thread(RESOLV_CONF.read_text, errors="replace"))
-        node = NodeFacts(name=self.directory.node, memory=info.memory, resolver=resolver)
-        files = PodFiles(self.dirs, VolumeWriter(engine, self.dirs, self.clock), info.memory)
+        allocatable = {"cpu": str(info.cpus), "memory": str(info.memory)}
+        node = NodeFacts(name=self.directory.node, memory=info.memory, resolver=resolver, allocatable=allocatable)
+        writer = VolumeWriter(engine, self.dirs, self.clock)
+        files = PodFiles(self.dirs, writer, info.memory, allocatable=allocatable)
         watcher = _Watchers(self.display, follower)
         return Surroundings(
             engine=engine,

@@ -77,6 +77,7 @@ def down(state_dir: str) -> None:
 @cli.command()
 @click.option("--nodename", metavar="NAME", default="", help="The node's name (default: vkprovider-HOSTNAME).")
 @click.option("--kubeconfig", metavar="FILE", default="", help="How to reach the cluster (default: KUBECONFIG).")
+@click.option("--bootstrap-kubeconfig", metavar="FILE", default="", help="Ask for a node's certificate with this one.")
 @click.option("--kind", metavar="NAME", default=None, is_flag=False, flag_value="", help="Join this kind cluster.")
 @click.option("--namespace", metavar="NS", default="", help="Run pods of this namespace only.")
 @click.option("--labels", metavar="K=V,...", multiple=True, help="More labels for the node.")
@@ -84,18 +85,23 @@ def down(state_dir: str) -> None:
 @click.option("--disable-taint", is_flag=True, help="Register without a taint.")
 @click.option("--internal-ip", metavar="IP", default="", help="The address the cluster reaches this machine by.")
 @click.option("--port", type=int, default=0, help="The kubelet port to register (default: 10250).")
+@click.option(
+    "--client-ca-file", metavar="FILE", default="", help="Who signs client certificates (default: ask)."
+)
 @click.option("--max-pods", type=int, default=110, show_default=True)
 @click.option("--system-reserved", metavar="R=Q,...", default="", help="Resources that are kept from pods.")
 @click.option("--min-free-disk", metavar="PERCENT", type=int, default=10, show_default=True)
-@click.option("--node-restriction", is_flag=True, help="The identity is system:node:NAME: set only what it may.")
 @click.option("--daemonsets", type=click.Choice(["ignore", "run"]), default="ignore", show_default=True)
+@click.option("--drain", is_flag=True, help="End all pods, in order, before stopping.")
+@click.option("--drain-timeout", metavar="SECONDS", type=int, default=0, help="Cut their grace periods to this.")
 @_forgive
 @_sandbox_image
 @_state_dir
 def node(state_dir: str, sandbox_image: str, forgive: str, **flags: Any) -> None:
     """Join a Kubernetes cluster as a node whose pods are containers on the local Docker engine.
 
-    TERM or Ctrl-C ends vkprovider and leaves the pods running; the next start takes them over.
+    TERM or Ctrl-C ends vkprovider and leaves the pods running, and the next start takes them over; with --drain the
+    pods end first, and a second TERM or Ctrl-C does not wait for them.
     """
     from vkprovider import node_app  # noqa: PLC0415
     from vkprovider.kube.node_settings import NodeFlags  # noqa: PLC0415

@@ -5,6 +5,7 @@ manifest for pods and objects, a file for the checkpoint.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -12,11 +13,12 @@ import msgspec
 
 from vkprovider.core.actions import Decision, PodEvent
 from vkprovider.core.record import PodRecord
+from vkprovider.core.tokens import Token
 from vkprovider.core.view import PodView
-from vkprovider.model.create import ContainerCreate
+from vkprovider.model.create import ContainerCreate, Limits
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.pod import Pod
-from vkprovider.model.refs import ContainerID, ObjectRef, PodUID
+from vkprovider.model.refs import ContainerID, ObjectRef, PodKey, PodUID, TokenRef
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +87,41 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
 
 
+class Output(msgspec.Struct, frozen=True):
+    """A piece of what a process says; of a terminal all is ``stdout``."""
+
+    stream: str  # stdout or stderr
+    data: bytes
+
+
+class ProcessStreams(Protocol):
+    """The streams of a process in a container. Raises EngineError or one of its kinds, nothing else."""
+
+    def output(self) -> AsyncIterator[Output]:
+        """What it says, until it says no more. Who does not ask for more makes it wait. To be called once."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Give it input; wait while it takes none. What nobody reads any more is lost, as in a pipe."""
+        ...
+
+    async def end_input(self) -> None:
+        """Let it see the end of its input."""
+        ...
+
+    async def resize(self, width: int, height: int) -> None:
+        """The size of its terminal, in characters. Best effort."""
+        ...
+
+
+class ExecStreams(ProcessStreams, Protocol):
+    """The streams of a command executed in a container."""
+
+    async def exit_code(self) -> int:
+        """Wait for its end. To be called after its output has ended."""
+        ...
+
+
 class ContainerEngine(Protocol):
     """A container engine. Raises EngineNotFound, EngineConflict, EngineUnavailable or EngineError, nothing else.
 
@@ -118,6 +155,14 @@ class ContainerEngine(Protocol):
         """Send a signal. False if the container was not running or is gone: nothing was there to be signalled."""
         ...
 
+    async def update(self, container_id: ContainerID, limits: Limits) -> None:
+        """Give a running container new limits of cpu and memory, at once; its OOM score stays as it is."""
+        ...
+
+    async def memory_usage(self, container_id: ContainerID) -> int:
+        """The bytes of memory that a running container uses, caches included; 0 for one that does not run."""
+        ...
+
     async def remove(self, container_id: ContainerID) -> None:
         """Kill if need be, and remove, anonymous volumes included. One that is gone already is fine."""
         ...
@@ -145,6 +190,25 @@ class ContainerEngine(Protocol):
 
     async def exec(self, container_id: ContainerID, command: Sequence[str], timeout: float | None) -> ExecResult:
         """Run a command in a running container and give its output (stdout and stderr as they came, 10 KiB at most)."""
+        ...
+
+    def open_exec(
+        self, container_id: ContainerID, command: Sequence[str], *, stdin: bool = False, tty: bool = False
+    ) -> AbstractAsyncContextManager[ExecStreams]:
+        """Run a command in a running container, with its streams. One that has not ended on leaving is ended then."""
+        ...
+
+    def open_attach(
+        self, container_id: ContainerID, *, stdin: bool = False
+    ) -> AbstractAsyncContextManager[ProcessStreams]:
+        """The streams of a running container's first process, from now on. On leaving it goes on without us."""
+        ...
+
+    def open_port(self, sandbox_id: ContainerID, port: int) -> AbstractAsyncContextManager[ExecStreams]:
+        """A connection to a TCP port of a pod's loopback: its input and output, and exit code 0 once it has ended.
+
+        Where it fails, ``stderr`` says why, and the exit code is another.
+        """
         ...
 
     def logs(
@@ -197,10 +261,32 @@ class EventSink(Protocol):
 
 
 class ObjectStore(Protocol):
-    """ConfigMaps and Secrets by reference."""
+    """ConfigMaps and Secrets by reference, and the tokens of service accounts."""
 
     async def get(self, ref: ObjectRef) -> Mapping[str, Any] | None:
         """The raw object, or None if it does not exist. Raises VkError if that cannot be known now."""
+        ...
+
+    def follow(self, uid: PodUID, refs: frozenset[ObjectRef], changed: Callable[[ObjectRef], None]) -> None:
+        """Have ``changed`` called when one of these objects may be another than ``get`` gave, or gives for the first
+        time. What the pod followed before and is not among them is no longer followed for it.
+        """
+        ...
+
+    async def token(self, ref: TokenRef) -> Token:
+        """A token that is not due to be renewed. Raises VkError if there is none to be had."""
+        ...
+
+
+class PodIndex(Protocol):
+    """The node's pods, as those who ask by name see them."""
+
+    def find(self, key: PodKey) -> Pod | None:
+        """The newest pod of that name on this node."""
+        ...
+
+    def status(self, uid: PodUID) -> Mapping[str, Any]:
+        """Its v1.PodStatus as it was last decided; empty before it was."""
         ...
 
 

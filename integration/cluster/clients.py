@@ -47,6 +47,15 @@ class Cluster:
             raise KubectlError(arguments, done.returncode, done.stderr)
         return done.stdout
 
+    def follow(self, *arguments: str) -> subprocess.Popen[str]:
+        """kubectl as a process that goes on, such as a watch; what it prints is to be read from `stdout`."""
+        return subprocess.Popen([self._kubectl, *arguments], env=self._environment, stdout=subprocess.PIPE, text=True)
+
+    @property
+    def program(self) -> Path:
+        """kubectl itself, to be run with KUBECONFIG set to ``kubeconfig``."""
+        return self._kubectl
+
     def get(self, *arguments: str) -> Any:
         """What `kubectl get ARGUMENTS` finds, as an object of the API."""
         return json.loads(self.kubectl("get", *arguments, "--output=json"))
@@ -68,22 +77,21 @@ class Cluster:
 
 
 def write_kubeconfig(path: Path, url: str, ca: Path, identity: Pair) -> Path:
-    """A kubeconfig that holds all it needs, so that it can be copied elsewhere. It is JSON, which is YAML as well."""
+    """A kubeconfig that holds all it needs, so that it can be copied elsewhere."""
+    user = {"client-certificate-data": _encoded(identity.certificate), "client-key-data": _encoded(identity.key)}
+    return write_kubeconfig_of(path, url, ca.read_bytes(), user)
+
+
+def write_kubeconfig_of(path: Path, url: str, ca: bytes, user: Mapping[str, str]) -> Path:
+    """A kubeconfig for whoever `user` says, such as {"token": "..."}. It is JSON, which is YAML as well."""
+    cluster = {"server": url, "certificate-authority-data": b64encode(ca).decode()}
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "test",
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "clusters": [{"name": "test", "cluster": {"server": url, "certificate-authority-data": _encoded(ca)}}],
-        "users": [
-            {
-                "name": "test",
-                "user": {
-                    "client-certificate-data": _encoded(identity.certificate),
-                    "client-key-data": _encoded(identity.key),
-                },
-            }
-        ],
+        "clusters": [{"name": "test", "cluster": cluster}],
+        "users": [{"name": "test", "user": dict(user)}],
     }
     path.touch(mode=0o600)
     path.write_text(json.dumps(config, indent=2))

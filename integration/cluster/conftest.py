@@ -3,6 +3,9 @@
 VKPROVIDER_TEST_KUBECONFIG names the kubeconfig of an existing cluster, such as kind's, to be used for all tests that
 do not stop the API server. All other control planes are the test run's own: built, of the version that
 VKPROVIDER_TEST_KUBERNETES names; where it names none, of the programs in KUBEBUILDER_ASSETS, or else the default one.
+
+VKPROVIDER_TEST_IDENTITY says who nodes are to the cluster: `service-account` (the default) with the roles in deploy/,
+`node` with a certificate for each, or `admin`.
 """
 
 import os
@@ -16,6 +19,7 @@ import pytest
 from .binaries import find_binaries
 from .clients import Cluster
 from .controlplane import ControlPlane
+from .identities import DEPLOY, Access, service_account
 from .nodes import NodeProcess, make_image
 from .waiting import eventually
 
@@ -47,9 +51,24 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def access(cluster: Cluster) -> Path:
-    """The kubeconfig that nodes go by."""
-    return cluster.kubeconfig
+def access(
+    request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Access]:
+    """The kubeconfigs that nodes go by."""
+    match os.environ.get("VKPROVIDER_TEST_IDENTITY", "service-account"):
+        case "admin":
+            yield lambda _: cluster.kubeconfig
+        case "service-account":
+            with service_account(cluster, tmp_path_factory.mktemp("access")) as account:
+                yield account
+        case "node":
+            plane: ControlPlane = request.getfixturevalue("control_plane")
+            if plane is not cluster:
+                pytest.fail("VKPROVIDER_TEST_IDENTITY=node needs a control plane of the test run's own")
+            plane.kubectl("apply", f"--filename={DEPLOY / 'rbac-kubelet-api.yaml'}")
+            yield plane.node_identity
+        case other:
+            pytest.fail(f"VKPROVIDER_TEST_IDENTITY={other} is none of admin, service-account, node")
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +79,7 @@ def image() -> None:
 
 @pytest.fixture(scope="module")
 def node(
-    cluster: Cluster, access: Path, image: None, tmp_path_factory: pytest.TempPathFactory
+    cluster: Cluster, access: Access, image: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[NodeProcess]:
     """A node that has joined the cluster, for the tests of one file."""
     name = f"node-{uuid4().hex[:8]}"

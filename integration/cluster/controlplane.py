@@ -55,13 +55,22 @@ class ControlPlane(Cluster):
             raise
         return plane
 
-    def __init__(self, binaries: Path, folder: Path, address: str, flags: Mapping[str, Iterable[str]]) -> None:
+    def __init__(
+        self,
+        binaries: Path,
+        folder: Path,
+        address: str,
+        flags: Mapping[str, Iterable[str]],
+        port: int = 0,
+        hosts: Iterable[str] = (),
+    ) -> None:
+        """Everything that is needed to start it; `port` 0 stands for a free one, `hosts` are more names it goes by."""
         self.folder = folder
         self.servers: dict[str, Server] = {}
         self._binaries = binaries
         self._flags = flags
         self._authority = Authority(folder, "ca")
-        self._ports = free_ports(3)
+        self._ports = [port, *free_ports(2)] if port else free_ports(3)
         self._endpoint = f"https://{address}:{self._ports[0]}"
         admin = self._authority.issue("kubernetes-admin", ["system:masters"])
         kubeconfig = write_kubeconfig(folder / "admin.conf", self._endpoint, self._authority.pair.certificate, admin)
@@ -70,7 +79,7 @@ class ControlPlane(Cluster):
         self._trust = ssl.create_default_context(cafile=self._authority.pair.certificate)
         self._trust.load_cert_chain(admin.certificate, admin.key)
         self._add_etcd()
-        self._add_apiserver(address)
+        self._add_apiserver(address, hosts)
         self._add_controllers()
         self._add_scheduler()
 
@@ -105,9 +114,14 @@ class ControlPlane(Cluster):
         self.servers["kube-apiserver"].wait()
 
     def identity(self, user: str, groups: Iterable[str] = ()) -> Path:
-        """A kubeconfig for `user`, proven by a client certificate."""
+        """A kubeconfig for `user`, proven by a client certificate. Its path holds no colon: KUBECONFIG splits there."""
         pair = self._authority.issue(user, groups)
-        return write_kubeconfig(self.folder / f"{user}.conf", self._endpoint, self._authority.pair.certificate, pair)
+        path = self.folder / f"{user.replace(':', '-')}.conf"
+        return write_kubeconfig(path, self._endpoint, self._authority.pair.certificate, pair)
+
+    def node_identity(self, name: str) -> Path:
+        """A kubeconfig for the node `name`, whom the API server lets see to its own pods alone."""
+        return self.identity(f"system:node:{name}", ["system:nodes"])
 
     def _start(self) -> None:
         etcd, apiserver, *followers = self.servers.values()
@@ -139,8 +153,8 @@ class ControlPlane(Cluster):
         socket = self.folder / ETCD.removeprefix("unix://")
         self._add("etcd", socket.exists, {"config-file": config})
 
-    def _add_apiserver(self, address: str) -> None:
-        names = (*SERVICE_NAMES, "localhost", LOOPBACK, address, str(SERVICES[1]))
+    def _add_apiserver(self, address: str, hosts: Iterable[str]) -> None:
+        names = (*SERVICE_NAMES, "localhost", LOOPBACK, address, str(SERVICES[1]), *hosts)
         serving = self._authority.issue("kube-apiserver", hosts=dict.fromkeys(names))
         kubelet = self._authority.issue("kube-apiserver-kubelet-client", ["system:masters"])
         front = Authority(self.folder, "front-proxy-ca")

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .clients import Cluster
+from .identities import Access
 from .waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -22,15 +23,17 @@ STOP_SECONDS = 30
 class NodeProcess:
     """A node that bears ``name`` and has its state in ``folder``, while its process runs.
 
-    ``access`` is the kubeconfig it goes by. A context manager that stops it and forgets its Node; what its pods left in
-    Docker is the test's affair.
+    ``access`` is the kubeconfig it goes by, or gives it by the node's name; None where ``flags`` say more. A context
+    manager that stops it and forgets its Node; what its pods left in Docker is the test's affair.
     """
 
-    def __init__(self, cluster: Cluster, name: str, folder: Path, access: Path, *flags: str) -> None:
+    def __init__(self, cluster: Cluster, name: str, folder: Path, access: Access | Path | None, *flags: str) -> None:
         self.name = name
         self.folder = folder
         self._cluster = cluster
-        self._command = [PROGRAM, "node", "--nodename", name, "--kubeconfig", access, "--state-dir", folder, *flags]
+        kubeconfig = access(name) if callable(access) else access
+        known = ["--kubeconfig", kubeconfig] if kubeconfig is not None else []
+        self._command = [PROGRAM, "node", "--nodename", name, *known, "--state-dir", folder, *flags]
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -54,6 +57,10 @@ class NodeProcess:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def is_alive(self) -> bool:
+        """Whether the process runs, and has not ended by itself."""
+        return self._process is not None and self._process.poll() is None
 
     def start(self, seconds: float = 30) -> None:
         """Start the process and wait until the cluster shows the node Ready."""

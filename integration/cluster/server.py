@@ -18,7 +18,7 @@ class Server:
     def __init__(self, name: str, command: Sequence[str], folder: Path, ready: Callable[[], bool]) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
-        self._command = command
+        self.command = command
         self._folder = folder
         self._ready = ready
         self._process: subprocess.Popen[bytes] | None = None
@@ -43,7 +43,7 @@ class Server:
         environment = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "CONTROLPLANE_ENDS_WITH_STDIN": "1"}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=self._folder, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log
+                self.command, cwd=self._folder, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log
             )
 
     def wait(self, seconds: float = 60) -> None:

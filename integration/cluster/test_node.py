@@ -1,63 +1,118 @@
-"""``vkprovider node`` on a real control plane: the seed's Job, scheduled to it, completes with the sidecar rules."""
+"""``vkprovider node`` on a real control plane: the project's examples, scheduled to it, do what their comments say."""
 
 from __future__ import annotations
 
-import json
+import re
+import subprocess
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from .clients import Cluster
-from .nodes import IMAGE, NodeProcess, on, shell
+from .nodes import ROOT, TOLERATIONS, NodeProcess
+from .showing import Json, apply, container_status, showing, until_nothing_is_left
 from .waiting import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker]
 
-SIDECAR = {"name": "sidecar", "image": IMAGE, "command": ["sh", "-c", "tail -F /etc/hosts"]}
-MARK = {"env": [{"name": "__IS_SIDECAR__", "value": "true"}]}
+EXAMPLES = ROOT / "deploy" / "examples"
+IMAGE = "registry-cn-hangzhou.ack.aliyuncs.com/ack-demo/busybox:1.28"
+FORGIVEN = "Force this container to be success(137, Error, )"
+FORMS = ("native", "marked")
 
 
-def job(form: str, node: str) -> dict[str, Any]:
-    """The seed's Job in one of its forms, with a short grace, for the node."""
-    app = shell("app", "sleep 1")
-    sidecars = [SIDECAR | {"restartPolicy": "Always"}] if form == "native" else []
-    apps = [app] if form == "native" else [app, SIDECAR | MARK]
-    spec = on(node, *apps, initContainers=sidecars, automountServiceAccountToken=False)
-    metadata = {"name": f"seed-{form}"}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {"template": {"spec": spec}}}
+@pytest.fixture(scope="module", autouse=True)
+def example_image() -> None:
+    """The image that the examples name."""
+    subprocess.run([ROOT / "integration" / "setup" / "busybox-image.sh", IMAGE], check=True)
 
 
-def events_of(cluster: Cluster, namespace: str, pod: str) -> list[tuple[str, str]]:
-    """Reasons and messages in the order in which they happened."""
-    listed = json.loads(cluster.kubectl("get", "events", "-n", namespace, "-o", "json"))["items"]
-    mine = [e for e in listed if e["involvedObject"]["name"] == pod and e["source"].get("component") == "kubelet"]
-    mine.sort(key=lambda e: (e["firstTimestamp"], e["metadata"]["name"]))
-    return [(e["reason"], e["message"]) for e in mine]
+def example(path: Path, name: str, node: NodeProcess) -> Json:
+    """An example as it stands, but for its name and what leads it to the node."""
+    manifest: Json = yaml.safe_load(path.read_text())
+    manifest["metadata"]["name"] = name
+    spec = manifest["spec"]["template"]["spec"] if manifest["kind"] == "Job" else manifest["spec"]
+    spec["nodeSelector"] = {"type": "virtual-kubelet", "kubernetes.io/hostname": node.name}
+    spec["tolerations"] = TOLERATIONS
+    return manifest
 
 
-@pytest.mark.parametrize("form", ["native", "marked"])
-def test_the_seeds_job_completes(cluster: Cluster, namespace: str, node: NodeProcess, form: str) -> None:
-    name, there = f"job/seed-{form}", f"--namespace={namespace}"
-    cluster.kubectl("apply", there, "-f", "-", stdin=json.dumps(job(form, node.name)))
-    cluster.kubectl("wait", there, name, "--for=condition=Complete", "--timeout=60s", seconds=70)
-    (pod,) = json.loads(cluster.kubectl("get", "pods", there, "-o", "json"))["items"]
-    statuses = pod["status"]["containerStatuses"] + pod["status"].get("initContainerStatuses", [])
-    sidecar = next(s for s in statuses if s["name"] == "sidecar")
-    terminated = sidecar["state"]["terminated"]
-    assert (terminated["exitCode"], terminated["reason"]) == (0, "Completed")
-    assert terminated["message"] == "Force this container to be success(137, Error, )"
-    assert (sidecar["ready"], sidecar["restartCount"]) == (False, 0)
-    present = f'Container image "{IMAGE}" already present on machine'
+def test_the_seeds_job_completes_in_both_forms(cluster: Cluster, namespace: str, node: NodeProcess) -> None:
+    """At once: each takes ten seconds, and thirty until its sidecar, which ignores TERM, is killed."""
+    there = f"--namespace={namespace}"
+    jobs = [example(EXAMPLES / f"test-sidecar-{form}.yaml", f"test-{form}", node) for form in FORMS]
+    apply(cluster, namespace, *jobs)
+    cluster.kubectl("wait", there, "jobs", "--all", "--for=condition=Complete", "--timeout=90s", seconds=100)
+    for form in FORMS:
+        described = cluster.kubectl("describe", there, f"job/test-{form}")
+        assert re.search(r"^Pods Statuses: +0 Active \(0 Ready\) / 1 Succeeded / 0 Failed$", described, re.MULTILINE)
+        (pod,) = cluster.get("pods", there, f"--selector=job-name=test-{form}")["items"]
+        described = cluster.kubectl("describe", there, f"pod/{pod['metadata']['name']}")
+        assert events(described) == told(f"{namespace}/{pod['metadata']['name']}", node)
+        sidecar, app = container(described, "sidecar"), container(described, "app")
+        assert sidecar.pop("Started") <= app.pop("Started")
+        assert timedelta(seconds=30) <= sidecar.pop("Finished") - app.pop("Finished") <= timedelta(seconds=33)
+        ended = {"State": "Terminated", "Reason": "Completed", "Exit Code": "0"}
+        assert app == ended | {"Ready": "False", "Restart Count": "0"}
+        assert sidecar == ended | {"Message": FORGIVEN, "Ready": "False", "Restart Count": "0"}
+    cluster.kubectl("delete", there, "jobs", "--all")
+    until_nothing_is_left(node)
+
+
+def told(pod: str, node: NodeProcess) -> list[tuple[str, str, str, str]]:
+    """The events of the seed's pod, as `kubectl describe` shows them."""
     started = [
-        (reason, message.format(name))
+        ("Normal", reason, "kubelet", text)
         for name in ("sidecar", "app")
-        for reason, message in (
-            ("Pulled", present),
-            ("Created", "Created container: {}"),
-            ("Started", "Started container {}"),
+        for reason, text in (
+            ("Pulled", f'Container image "{IMAGE}" already present on machine'),
+            ("Created", f"Created container: {name}"),
+            ("Started", f"Started container {name}"),
         )
     ]
-    stopped = ("Killing", "Stopping container sidecar")
-    assert events_of(cluster, namespace, pod["metadata"]["name"]) == [*started, stopped]
-    cluster.kubectl("delete", there, name)
-    eventually(lambda: not json.loads(cluster.kubectl("get", "pods", there, "-o", "json"))["items"], 30)
+    scheduled = ("Normal", "Scheduled", "default-scheduler", f"Successfully assigned {pod} to {node.name}")
+    return [scheduled, *started, ("Normal", "Killing", "kubelet", "Stopping container sidecar")]
+
+
+def events(described: str) -> list[tuple[str, ...]]:
+    """Type, reason, source and message of each event in what `kubectl describe` prints."""
+    _, _, table = described.partition("\nEvents:\n")
+    rows = [re.split(r" {2,}", line.strip(), maxsplit=4) for line in table.splitlines()[2:] if line.strip()]
+    return [(kind, reason, source, message) for kind, reason, _, source, message in rows]
+
+
+def container(described: str, name: str) -> dict[str, Any]:
+    """What `kubectl describe` prints of how a container stands, from its state to its restart count."""
+    (section,) = re.findall(rf"^  {name}:\n((?:    .*\n)+)", described, re.MULTILINE)
+    (lines,) = re.findall(r"^ +State:.*?Restart Count: +\d+$", section, re.MULTILINE | re.DOTALL)
+    stands: dict[str, Any] = dict(re.split(r": +", line.strip(), maxsplit=1) for line in lines.splitlines())
+    for moment in ("Started", "Finished"):
+        stands[moment] = datetime.strptime(stands[moment], "%a, %d %b %Y %H:%M:%S %z")
+    return stands
+
+
+def test_sidecars_end_after_the_app_in_the_reverse_of_their_order(
+    cluster: Cluster, namespace: str, node: NodeProcess
+) -> None:
+    """Each needs three seconds to end, be it that its pod is deleted or that the app is done."""
+    pods = [example(EXAMPLES / f"sidecar-{cause}.yaml", cause, node) for cause in ("order", "exit")]
+    with showing(cluster, namespace) as shown:
+        apply(cluster, namespace, *pods)
+        for name in ("order", "exit"):
+            shown.until_phase(name, "Running")
+        cluster.kubectl("delete", f"--namespace={namespace}", "pod/order", "--wait=false")
+        shown.until_phase("exit", "Succeeded", 30)
+        eventually(lambda: shown.is_gone("order"), 30)
+        for name in ("order", "exit"):
+            app, second, first = (
+                datetime.fromisoformat(container_status(shown.last(name), each)["state"]["terminated"]["finishedAt"])
+                for each in ("app", "second-sidecar", "first-sidecar")
+            )
+            for gap in (second - app, first - second):
+                assert timedelta(seconds=3) <= gap <= timedelta(seconds=5)
+            assert shown.last(name)["phase"] == "Succeeded"
+    cluster.kubectl("delete", f"--namespace={namespace}", "pod/exit")
+    until_nothing_is_left(node)

@@ -17,7 +17,7 @@ from vkprovider.model.labels import ATTEMPT, CONTAINER_NAME, NODE, POD_NAME, POD
 
 T = TypeVar("T")
 
-TERM, KILL = 15, 9
+TERM, KILL, INT = 15, 9, 2
 
 
 class Event(NamedTuple):

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import os
-import shutil
-import socket
-import subprocess
-import tarfile
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,91 +10,39 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from integration.docker.command import Command, Run, eventually
+from integration.docker.command import Command, Run
 from integration.docker.pods import ALWAYS, IMAGE, MARK, pod, shell
-from tests.engine.busybox_image import load_image
-from tests.plugins.real_parts import missing
+from integration.docker.registries import PASSWORD, USER, Registry, serving
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.ports import PullProgress
 
 pytestmark = pytest.mark.docker
 
 
-class Registry:
-    """A registry with one repository; each test has a tag of its own."""
-
-    def __init__(self, client: docker.APIClient, port: int) -> None:
-        self._client = client
-        self._port = port
-        self.made: set[str] = set()
-
-    def name(self) -> str:
-        name = f"127.0.0.1:{self._port}/test:{uuid.uuid4().hex[:12]}"
-        self.made.add(name)
-        return name
-
-    def publish(self, name: str, version: int) -> None:
-        """An image that knows its version, which the engine then has as well."""
-        self.have(name, version)
-        self._push(name)
-
-    def publish_bytes(self, name: str, size: int) -> None:
-        """An image of so many bytes that were never seen before."""
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as archive:
-            entry = tarfile.TarInfo("bytes")
-            entry.size = size
-            archive.addfile(entry, io.BytesIO(os.urandom(size)))
-        repository, _, tag = name.rpartition(":")
-        self._client.import_image_from_data(buffer.getvalue(), repository, tag)
-        self._push(name)
-
-    def _push(self, name: str) -> None:
-        said = self._client.push(name)
-        assert '"error"' not in said, said
-
-    def have(self, name: str, version: int) -> None:
-        load_image(self._client, name, Env=[f"VERSION={version}"])
-
-    def forget(self, name: str) -> None:
-        """Have the engine lose its copy."""
-        self._client.remove_image(name, force=True)
-
-
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    program = shutil.which("docker-registry")
-    if program is None:
-        missing("docker-registry is not installed: apt-get install docker-registry")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    directory = tmp_path_factory.mktemp("registry")
-    (directory / "config.yml").write_text(
-        "version: 0.1\n"
-        f"storage: {{filesystem: {{rootdirectory: {directory / 'images'}}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\n"
-    )
-    with (directory / "log").open("w") as log:
-        process = subprocess.Popen([program, "serve", str(directory / "config.yml")], stdout=log, stderr=log)
-    eventually(lambda: answers(port), f"the registry answers: {(directory / 'log').read_text()}")
-    yield port
-    process.terminate()
-    process.wait()
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    with serving(tmp_path_factory.mktemp("registry")) as port:
+        yield port
 
 
 @pytest.fixture
 def registry(client: docker.APIClient, port: int) -> Iterator[Registry]:
     registry = Registry(client, port)
     yield registry
-    for name in registry.made:
-        if client.images(name):
-            client.remove_image(name, force=True)
+    registry.tidy()
+
+
+@pytest.fixture(scope="module")
+def private_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with serving(tmp_path_factory.mktemp("registry"), private=True) as port:
+        yield port
+
+
+@pytest.fixture
+def private(client: docker.APIClient, private_port: int) -> Iterator[Registry]:
+    registry = Registry(client, private_port, private=True)
+    yield registry
+    registry.tidy()
 
 
 def start(command: Command, image: str, policy: str) -> Run:
@@ -153,6 +96,27 @@ def test_a_missing_tag_is_told_in_the_registrys_words(command: Command, registry
     run.err.until_line("container/app", "  ImagePullBackOff ", "manifest unknown")
     run.interrupt()
     assert run.finish() == 130
+
+
+def test_a_private_image_is_pulled_with_the_secrets_of_its_pod(command: Command, private: Registry) -> None:
+    image = private.name()
+    private.publish(image, 3)
+    private.forget(image)
+    stranger = start(command, image, "IfNotPresent")
+    stranger.err.until_line("container/app", "  ErrImagePull ", "no basic auth credentials")
+    stranger.interrupt()
+    assert stranger.finish() == 130
+    auths = {private.host: {"username": USER, "password": PASSWORD}, "elsewhere": {"username": "x", "password": "y"}}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"name": "login"},
+        "stringData": {".dockerconfigjson": json.dumps({"auths": auths})},
+    }
+    app = {"name": "app", "image": image, "command": ["sh", "-c", "exit $VERSION"]}
+    run = command.run_json(pod("pulls", app, imagePullSecrets=[{"name": "login"}]), secret)
+    assert run.finish() == 3
 
 
 def test_a_registry_that_is_gone_matters_only_if_the_policy_is_always(command: Command) -> None:

@@ -131,6 +131,7 @@ def test_a_container_joins_its_sandbox() -> None:
         sandbox_id=ContainerID("abc"),
         image="busybox:1.28",
         backoff_seconds=20,
+        resources="{}",
     )
     assert identity.hash
     assert identity.hash != decode(app(image="other").labels).hash  # type: ignore[union-attr]

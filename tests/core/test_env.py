@@ -5,12 +5,14 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.core.given import container, pod
-from vkprovider.core.env import needed_objects, resolve_env
+from vkprovider.core.env import Whereabouts, needed_objects, resolve_env
 from vkprovider.core.faults import Fault
 from vkprovider.core.objects import Objects
+from vkprovider.errors import VkError
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import ObjectRef
 
@@ -20,6 +22,7 @@ OBJECTS: Objects = {
     CONFIG: {"data": {"level": "high", "port": "80"}, "binaryData": {"blob": "AAE="}},
     SECRET: {"data": {"token": b64encode(b"t0k$(level)").decode(), "empty": ""}},
 }
+WHERE = Whereabouts(node_name="node-1", host_ip="192.168.0.1", allocatable={"cpu": "4", "memory": "1Gi"})
 
 
 def one(**fields: Any) -> Pod:
@@ -28,7 +31,7 @@ def one(**fields: Any) -> Pod:
 
 def env(of: Pod, objects: Objects = OBJECTS, pod_ips: tuple[str, ...] = ("10.0.0.7",)) -> dict[str, str]:
     app = of.spec.containers[0]
-    return dict(resolve_env(of, app, objects, host_ip="192.168.0.1", pod_ips=pod_ips, node_name="node-1"))
+    return dict(resolve_env(of, app, objects, msgspec.structs.replace(WHERE, pod_ips=pod_ips)))
 
 
 def value(name: str, text: str) -> dict[str, Any]:
@@ -57,9 +60,7 @@ def test_a_later_value_wins_and_keeps_the_first_place() -> None:
         given := one(env=[value("A", "1"), value("B", "2"), value("A", "$(A)$(B)")]),
         given.spec.containers[0],
         {},
-        host_ip="",
-        pod_ips=(),
-        node_name="",
+        WHERE,
     )
     assert result == (("A", "12"), ("B", "2"))
 
@@ -107,11 +108,11 @@ def test_a_value_silences_value_from() -> None:
         (key("A", "configMap", "settings", "blob"), "couldn't find key blob in ConfigMap default/settings"),
         (key("A", "secret", "keys", "k"), "couldn't find key k in Secret default/keys"),
         (
-            {"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
-            "valueFrom has a source that is none of configMapKeyRef, fieldRef and secretKeyRef",
+            {"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}},
+            "valueFrom has a source that is none of configMapKeyRef, fieldRef, resourceFieldRef, secretKeyRef",
         ),
         (field("A", "spec.hostname"), "unsupported fieldPath: spec.hostname"),
-        (field("A", "metadata.labels"), "unsupported fieldPath: metadata.labels"),
+        (field("A", "metadata.generation"), "unsupported fieldPath: metadata.generation"),
     ],
 )
 def test_what_is_missing_is_said_in_the_kubelets_words(variable: dict[str, Any], message: str) -> None:
@@ -199,6 +200,27 @@ def named(**spec: Any) -> Pod:
 
 def test_fields_of_the_pod() -> None:
     assert tuple(env(named(), pod_ips=("10.0.0.7", "fd00::7")).values()) == tuple(FIELDS.values())
+
+
+def test_requests_and_limits_of_itself_and_of_others() -> None:
+    def of(resource: str, **more: str) -> dict[str, Any]:
+        return {"name": "A", "valueFrom": {"resourceFieldRef": {"resource": resource, **more}}}
+
+    other = container("other", resources={"requests": {"memory": "64Mi"}})
+    for source, expected in (
+        (of("limits.cpu"), "4"),
+        (of("requests.cpu", divisor="1m"), "500"),
+        (of("requests.memory", containerName="other", divisor="1Mi"), "64"),
+    ):
+        app = container("app", resources={"requests": {"cpu": "0.5"}}, env=[source])
+        assert env(pod(app, other)) == {"A": expected}
+    with pytest.raises(Fault, match="container nobody not found"):
+        env(one(env=[of("limits.cpu", containerName="nobody")]))
+
+
+def test_an_object_that_cannot_be_had_now() -> None:
+    with pytest.raises(Fault, match="the API server is away"):
+        env(one(env=[key("A", "configMap", "settings", "level")]), {CONFIG: VkError("the API server is away")})
 
 
 def test_on_the_nodes_network_the_pods_address_is_the_nodes() -> None:

@@ -18,12 +18,13 @@ VOLUMES = [
     {"name": "secret", "secret": {"secretName": "s"}},
     {"name": "host", "hostPath": {"path": "/srv/data/"}},
 ]
+ENV = {"POD": "web-0", "UP": "..", "ROOT": "/etc", "EMPTY": ""}
 DISK = "/pods/u/volumes/kubernetes.io~empty-dir/disk"
 
 
 def planned(*mounts: dict[str, Any], **fields: Any) -> MountPlan:
     given = pod(container("app", volumeMounts=list(mounts), **fields), volumes=VOLUMES)
-    return plan_mounts(given, given.spec.containers[0], "/pods/u", 3, "hosts")
+    return plan_mounts(given, given.spec.containers[0], "/pods/u", 3, "hosts", ENV)
 
 
 def first(**mount: Any) -> Mount:
@@ -94,6 +95,15 @@ def test_no_message_file_where_none_can_be(mounts: tuple[dict[str, Any], ...], p
     assert [mount.target for mount in plan.mounts] == [*(m["mountPath"] for m in mounts), "/etc/hosts"]
 
 
+@pytest.mark.parametrize(
+    ("expression", "path"),
+    [("logs/$(POD)", "logs/web-0"), ("$(POD)/$(POD)", "web-0/web-0"), ("$$(POD)", "$(POD)"), ("plain", "plain")],
+)
+def test_variables_in_sub_paths(expression: str, path: str) -> None:
+    plan = planned({"name": "disk", "mountPath": "/m", "subPathExpr": expression})
+    assert [sub_path.path for sub_path in plan.sub_paths] == [path]
+
+
 def test_sub_paths_are_left_to_be_resolved() -> None:
     plan = planned(
         {"name": "memory", "mountPath": "/a"},
@@ -112,6 +122,9 @@ def test_sub_paths_are_left_to_be_resolved() -> None:
     ("mount", "message"),
     [
         ({"name": "nothing"}, 'cannot find volume "nothing" to mount into container "app"'),
+        ({"name": "disk", "subPathExpr": "$(POD)/$(NO)/$(EMPTY)"}, "missing value for EMPTY, NO"),
+        ({"name": "disk", "subPathExpr": "$(ROOT)"}, "error SubPath `/etc` must not be an absolute path"),
+        ({"name": "disk", "subPathExpr": "a/$(UP)"}, "unable to provision SubPath `a/..`: must not contain '..'"),
         ({"name": "disk", "subPath": "/etc"}, "error SubPath `/etc` must not be an absolute path"),
         ({"name": "disk", "subPath": "a/../.."}, "unable to provision SubPath `a/../..`: must not contain '..'"),
         ({"name": "disk", "mountPropagation": "Sideways"}, 'invalid MountPropagation mode: "Sideways"'),

@@ -106,7 +106,7 @@ def test_volumes_are_made_before_anything_else():
     nothing = PodMemory()
     failure = a.VolumesFailed(messages=("no",))
     first = decide(given(POD, memory=nothing, news=(failure,)))
-    assert (first.actions, first.wake_at) == ((), at(101))
+    assert (first.actions, first.wake_at) == ((), at(100.5))
     again = decide(given(POD, memory=first.memory, when=101))
     assert again.actions == (a.PrepareVolumes(),)
     ready = decide(given(POD, memory=again.memory, when=102, news=(a.VolumesReady(),)))

@@ -47,9 +47,33 @@ def test_a_new_instance_starts_anew():
     assert kinds(PROBED, again, APP, verdicts={APP.id: Verdicts(started=True)}) == ["startup"]
 
 
-@pytest.mark.parametrize("run", [Run.CREATED, Run.PAUSED, Run.UNKNOWN, Run.EXITED])
+@pytest.mark.parametrize("run", [Run.CREATED, Run.UNKNOWN, Run.EXITED])
 def test_only_what_runs_is_probed(run: Run):
     assert kinds(PROBED, state(PROBED, "app", run)) == []
+
+
+def test_what_was_paused_by_hand_is_probed_on():
+    assert kinds(PROBED, state(PROBED, "app", Run.PAUSED)) == ["startup"]
+
+
+def test_probes_begin_when_post_start_is_over():
+    p = pod(container("app", readinessProbe=EXEC, lifecycle={"postStart": EXEC}))
+    (app,) = running(p, "app")
+    begun = decide(given(p, app))
+    (hook,) = begun.actions
+    assert begun.probes == ()
+    assert kinds(p, app, record=begun.record, in_flight={"app": hook}) == []
+    assert kinds(p, app, record=begun.record) == ["readiness"]
+
+
+def test_a_container_that_is_being_stopped_alone_is_probed_on():
+    p = pod(container("app", livenessProbe=EXEC, readinessProbe=EXEC, lifecycle={"postStart": EXEC, "preStop": EXEC}))
+    (app,) = running(p, "app")
+    record = PodRecord(start_time=at(0), hooks=("app-0/PostStart",))
+    stop = decide(given(p, app, record=record, verdicts={app.id: Verdicts(live=False)}))
+    (hook,) = stop.actions
+    verdicts = {app.id: Verdicts(live=False, ready=True)}
+    assert kinds(p, app, record=stop.record, in_flight={"app": hook}, verdicts=verdicts) == ["readiness"]
 
 
 def test_init_containers_are_not_probed_and_sidecars_are():

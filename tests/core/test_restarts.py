@@ -225,7 +225,7 @@ def test_a_new_image_begins_anew():
     assert started(ALWAYS, down) == ["app"]
 
 
-@pytest.mark.parametrize("cause", ["liveness", "definition", "sandbox", "hook", "unknown"])
+@pytest.mark.parametrize("cause", ["liveness", "startup", "definition", "resize", "sandbox", "unknown"])
 def test_what_vkprovider_stopped_itself_does_not_back_off(cause: str):
     record = msgspec.structs.replace(stopped("app", cause=cause), ending=None)
     down = exited(ALWAYS, "app", 143, end=99, backoff_seconds=300)

@@ -12,8 +12,8 @@ from tests.core.told import EXEC, published
 from vkprovider.core.actions import StartFailed
 from vkprovider.core.decide import decide
 from vkprovider.core.record import PodMemory, PodRecord
-from vkprovider.core.status import go_duration
 from vkprovider.core.view import Verdicts
+from vkprovider.core.waiting import go_duration
 from vkprovider.model.observed import ContainerState, Run
 from vkprovider.model.pod import Pod
 
@@ -57,6 +57,7 @@ def test_a_running_container():
         "image": "busybox:1.28",
         "imageID": "docker://sha256:1",
         "containerID": "docker://app-0",
+        "resources": {},
     }
 
 

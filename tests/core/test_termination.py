@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tests.core.given import at, container, deleted, exited, given, marked, native, pod, running, sandbox, state
 from tests.core.told import EXEC, FORGIVEN, confirmed, published, signals, stopped
 from vkprovider.core.actions import (
     PullImage,
     RemoveSandbox,
     RunHook,
+    SandboxFailed,
     StartContainer,
     TeardownPod,
     TornDown,
 )
 from vkprovider.core.decide import decide
-from vkprovider.core.record import PodRecord
+from vkprovider.core.record import PodMemory, PodRecord
 from vkprovider.core.sidecars import classify
 from vkprovider.core.view import PodView
 from vkprovider.model.observed import ContainerState, Run
-from vkprovider.model.pod import Pod
+from vkprovider.model.pod import Pod, PodStatusRead
 from vkprovider.model.refs import ContainerID
 
 JOB = pod(container("app"), marked("side"))
@@ -190,6 +193,14 @@ def test_deletion_abandons_a_post_start_hook():
     assert signals(decide(given(p, app, record=decision.record))) == [("app", "TERM")]
 
 
+def test_a_sandbox_that_could_not_be_made_holds_up_no_deletion():
+    p = pod(container("app"))
+    memory = PodMemory(volumes_ready=True)
+    for _ in range(6):
+        memory = decide(given(p, sandboxes=(), memory=memory, news=(SandboxFailed(message="no"),))).memory
+    assert [type(a) for a in decide(given(deleted(p), sandboxes=(), memory=memory)).actions] == [TeardownPod]
+
+
 def test_teardown_ends_in_gone():
     p = deleted(pod(container("app")))
     decision = decide(given(p, exited(p, "app", 143), news=(TornDown(),)))
@@ -206,6 +217,22 @@ def test_a_deadline_ends_the_pod_as_failed():
     over = decide(given(p, exited(p, "app", 0), when=61, record=decision.record))
     assert (over.status["phase"], over.status["reason"]) == ("Failed", "DeadlineExceeded")
     assert over.status["message"] == "Pod was active on the node longer than the specified deadline"
+
+
+def test_a_pod_that_others_call_over_is_ended_in_order_and_its_containers_stay_for_their_logs():
+    failed = msgspec.structs.replace(JOB, status=PodStatusRead(phase="Failed"))
+    told = decide(given(failed, *running(JOB, "app", "side"), when=10))
+    assert signals(told) == [("app", "TERM")]
+    assert told.status["phase"] == "Running"
+    assert told.record.stops[ContainerID("app-0")].kill_at == at(40)
+
+    dead = exited(JOB, "side", end=12), exited(JOB, "app", end=11)
+    over = decide(given(failed, *dead, when=13, **confirmed(told)))
+    assert over.status["phase"] == "Failed"
+    assert over.actions == (RemoveSandbox(sandbox_id=sandbox().id),)
+
+    gone = decide(given(deleted(failed, grace=0), *dead, when=20, record=over.record))
+    assert gone.actions == (TeardownPod(),)
 
 
 def test_a_failed_init_container_under_never_fails_the_pod():

@@ -9,9 +9,9 @@ import pytest
 
 from tests.core.given import container, pod
 from vkprovider.core.objects import Objects
+from vkprovider.core.projections import Fetched, File, NodeShare
 from vkprovider.core.volumes import (
     EmptyDirectory,
-    File,
     HostPathCheck,
     MemoryVolume,
     PlannedVolume,
@@ -23,7 +23,7 @@ from vkprovider.core.volumes import (
 from vkprovider.model.refs import ObjectRef
 
 MI = 1024**2
-NODE_MEMORY = 1024 * MI
+NODE = NodeShare(memory=1024 * MI, allocatable={"cpu": "4", "memory": "1Gi"})
 CONFIG = ObjectRef("ConfigMap", "default", "settings")
 SECRET = ObjectRef("Secret", "default", "keys")
 OBJECTS: Objects = {
@@ -35,7 +35,7 @@ OBJECTS: Objects = {
 def plan(source: dict[str, Any], objects: Objects = OBJECTS, **spec: Any) -> VolumePlan:
     given = pod(spec.pop("app", container("app")), volumes=[{"name": "v", **source}], **spec)
     missing = dict.fromkeys(needed_objects(given))
-    return plan_volumes(given, {**missing, **objects}, "/pods/u", NODE_MEMORY)
+    return plan_volumes(given, Fetched(objects={**missing, **objects}), "/pods/u", NODE)
 
 
 def planned(source: dict[str, Any], **spec: Any) -> PlannedVolume:
@@ -196,7 +196,7 @@ def test_one_volume_that_fails_does_not_hide_the_others() -> None:
         securityContext={"fsGroup": 7},
     )
     missing = dict.fromkeys(needed_objects(given))
-    assert plan_volumes(given, {**missing, **OBJECTS}, "/pods/u", NODE_MEMORY) == VolumePlan(
+    assert plan_volumes(given, Fetched(objects={**missing, **OBJECTS}), "/pods/u", NODE) == VolumePlan(
         pod_uid="u",
         pod_dir="/pods/u",
         volumes=(

@@ -128,3 +128,18 @@ def test_ports_are_exposed_and_bound():
         "80/tcp": [{"HostIp": "", "HostPort": "8080"}, {"HostIp": "127.0.0.1", "HostPort": "8081"}],
         "53/udp": [{"HostIp": "", "HostPort": "5353"}],
     }
+
+
+# --- updating ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        (Limits(cpu_shares=102), {"CpuShares": 102}),
+        (Limits(cpu_shares=2, cpu_quota=5000), {"CpuShares": 2, "CpuQuota": 5000, "CpuPeriod": 100_000}),
+        (Limits(cpu_shares=2, memory=77), {"CpuShares": 2, "Memory": 77, "MemorySwap": 77}),
+    ],
+)
+def test_an_update_says_nothing_of_what_has_no_limit(limits: Limits, expected: dict[str, int]):
+    assert convert.update_body(limits) == expected

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from tests.fakes.programs import Program
 from vkprovider.model.create import ContainerCreate
-from vkprovider.model.labels import SANDBOX_TYPE, ContainerIdentity
+from vkprovider.model.labels import SANDBOX_TYPE, ContainerIdentity, decode_resources
 from vkprovider.model.observed import ContainerState, PodObservation, Run, SandboxState
-from vkprovider.model.refs import ContainerID, PodUID
+from vkprovider.model.refs import ContainerID, PodKey, PodUID
 from vkprovider.ports import LogLine
 
 START_FAILED = 128
@@ -36,6 +36,7 @@ class FakeContainer:
     exit_code: int = 0
     oom_killed: bool = False
     start_error: str = ""
+    uses_memory: int = 0
     due_at: datetime | None = None
     due_code: int = 0
     due_oom: bool = False
@@ -108,6 +109,7 @@ class FakeContainer:
             image_digest=identity.image_digest,
             backoff_seconds=identity.backoff_seconds,
             spec_hash=identity.hash,
+            resources=decode_resources(identity.resources),
             stop_signal=self.stop_signal,
         )
 
@@ -135,4 +137,5 @@ def observation(containers: Iterable[FakeContainer], unknown: Set[ContainerID]) 
     return PodObservation(
         sandboxes=tuple(c.sandbox() for c in newest_first if c.is_sandbox),
         containers=tuple(c.state(unknown=c.id in unknown) for c in newest_first if not c.is_sandbox),
+        pod=next((PodKey(i.pod_namespace, i.pod_name) for i in (c.identity for c in newest_first) if i), None),
     )

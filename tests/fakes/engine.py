@@ -20,7 +20,7 @@ from tests.fakes.containers import FakeContainer, observation
 from tests.fakes.programs import KILLED, Program
 from vkprovider.errors import EngineConflict, EngineError, EngineNotFound, EngineUnavailable, ImagePullError
 from vkprovider.model import labels as keys
-from vkprovider.model.create import ContainerCreate
+from vkprovider.model.create import ContainerCreate, Limits
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.ports import EngineInfo, ExecResult, ImageInfo, LogLine, PullProgress, RegistryAuth, StoredImage
@@ -205,6 +205,18 @@ class FakeEngine:
                 self.settle()
             self._changed(container)
             return True
+
+    async def update(self, container_id: ContainerID, limits: Limits) -> None:
+        with self._call("update", self._name(container_id)):
+            container = self._get(container_id)
+            kept = msgspec.structs.replace(limits, oom_score_adj=container.spec.limits.oom_score_adj)
+            container.spec = msgspec.structs.replace(container.spec, limits=kept)
+            self._changed(container)
+
+    async def memory_usage(self, container_id: ContainerID) -> int:
+        with self._call("memory_usage", self._name(container_id)):
+            container = self._get(container_id)
+            return container.uses_memory if container.running else 0
 
     async def remove(self, container_id: ContainerID) -> None:
         with self._call("remove", self._name(container_id)):

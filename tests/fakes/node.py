@@ -15,9 +15,11 @@ from tests.fakes.living_engine import LivingEngine
 from tests.fakes.virtual_time import LoopClock, threads_have_ended
 from vkprovider.core.actions import Decision, PodEvent
 from vkprovider.core.create import NodeFacts
+from vkprovider.core.tokens import Token
 from vkprovider.core.view import CoreSettings, PodView
+from vkprovider.errors import SpecError
 from vkprovider.model.pod import Pod
-from vkprovider.model.refs import ObjectRef, PodUID
+from vkprovider.model.refs import ObjectRef, PodUID, TokenRef
 from vkprovider.node.checkpoint import FileCheckpoint
 from vkprovider.node.dispatcher import Dispatcher
 from vkprovider.node.performer import Performer
@@ -89,12 +91,34 @@ class Objects:
 
     def __init__(self) -> None:
         self.objects: dict[ObjectRef, dict[str, Any]] = {}
+        self.tokens: dict[TokenRef, Token] = {}
+        self.followers: dict[PodUID, tuple[frozenset[ObjectRef], Callable[[ObjectRef], None]]] = {}
         self.error: Exception | None = None
 
     async def get(self, ref: ObjectRef) -> dict[str, Any] | None:
         if self.error is not None:
             raise self.error
         return self.objects.get(ref)
+
+    def put(self, ref: ObjectRef, raw: dict[str, Any] | None) -> None:
+        """Change an object, and tell whoever follows it."""
+        if raw is None:
+            self.objects.pop(ref, None)
+        else:
+            self.objects[ref] = raw
+        for refs, changed in tuple(self.followers.values()):
+            if ref in refs:
+                changed(ref)
+
+    def follow(self, uid: PodUID, refs: frozenset[ObjectRef], changed: Callable[[ObjectRef], None]) -> None:
+        self.followers[uid] = (refs, changed)
+
+    async def token(self, ref: TokenRef) -> Token:
+        if self.error is not None:
+            raise self.error
+        if ref not in self.tokens:
+            raise SpecError(f'serviceaccounts "{ref.service_account}" not found')
+        return self.tokens[ref]
 
 
 class LivingNode:
@@ -118,7 +142,7 @@ class LivingNode:
         """What the workers share; a test may put something else in a place."""
         engine = instead.pop("engine", self.engine)
         facts = NodeFacts(name=engine.node, memory=1 << 30)
-        files = PodFiles(self.dirs, VolumeWriter(engine, self.dirs, self.clock), facts.memory)
+        files = PodFiles(self.dirs, VolumeWriter(engine, self.dirs, self.clock), facts.memory, allocatable={"cpu": "4"})
         around = Surroundings(
             engine=engine,
             performer=Performer(engine, self.objects, files, facts, self.clock, self.told),

@@ -193,6 +193,41 @@ async def test_a_renewed_token_is_taken_up_when_the_old_one_is_refused(
     await api.aclose()
 
 
+async def test_a_watch_goes_on_over_the_old_connections_when_there_are_new_ones(
+    server: FakeApiServer, tmp_path: Path, clock: QuickClock
+) -> None:
+    path = write_kubeconfig(tmp_path / "kubeconfig", server.url)
+    api = ApiClient(clock, str(path))
+    async with aclosing(api.watch(PODS.at(), {}, 5)) as events:
+        server.store.put("pods", pod("one"))
+        assert (await anext(events)).object["metadata"]["name"] == "one"
+        server.token = "new"
+        config = msgspec.json.decode(write_kubeconfig(path, server.url, "new").read_bytes())
+        config["clusters"][0]["cluster"]["tls-server-name"] = "other"
+        path.write_bytes(msgspec.json.encode(config))
+        clock.elapsed += 10
+        assert len((await api.list(PODS.at()))["items"]) == 1
+        server.store.put("pods", pod("two"))
+        assert (await anext(events)).object["metadata"]["name"] == "two"
+    await api.aclose()
+
+
+async def test_renewed_credentials_are_read_with_the_next_request(
+    server: FakeApiServer, tmp_path: Path, clock: QuickClock
+) -> None:
+    token, path = tmp_path / "token", write_kubeconfig(tmp_path / "kubeconfig", server.url)
+    config = msgspec.json.decode(path.read_bytes())
+    config["users"][0]["user"] = {"tokenFile": str(token)}
+    path.write_bytes(msgspec.json.encode(config))
+    api = ApiClient(clock, str(path))
+    for server.token in ("one", "two"):
+        token.write_text(server.token)
+        api.credentials_renewed()
+        await api.list(PODS.at())
+    assert len(server.asked) == 2  # neither was refused
+    await api.aclose()
+
+
 async def test_a_token_file_is_read_every_minute(server: FakeApiServer, tmp_path: Path, clock: QuickClock) -> None:
     token, path = tmp_path / "token", write_kubeconfig(tmp_path / "kubeconfig", server.url)
     token.write_text("one")

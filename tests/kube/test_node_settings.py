@@ -55,7 +55,6 @@ def test_flags_win() -> None:
         system_reserved="cpu=500m, memory=1Gi",
         max_pods=20,
         min_free_disk=0,
-        node_restriction=True,
         daemonsets="run",
     )
     environ = {
@@ -77,7 +76,6 @@ def test_flags_win() -> None:
         reserved={"cpu": "500m", "memory": "1Gi"},
         max_pods=20,
         min_free_disk_percent=0,
-        node_restriction=True,
         daemonsets=DaemonSetPolicy.RUN,
     )
 
@@ -146,3 +144,11 @@ def test_what_cannot_be_is_refused_by_its_name(
 ) -> None:
     with pytest.raises(ConfigError, match=complaint):
         load_node_settings(msgspec.structs.replace(NodeFlags(), **changes), environ, "laptop")
+
+
+@pytest.mark.parametrize("other", [{"kubeconfig": "k"}, {"kind": ""}])
+def test_a_node_that_asks_for_its_certificate_needs_no_other_access(other: dict[str, str]) -> None:
+    assert load(NodeFlags(bootstrap_kubeconfig="b"), KUBECONFIG="k").bootstrap_kubeconfig == "b"
+    flag = f"--{next(iter(other))}"
+    with pytest.raises(ConfigError, match=f"^--bootstrap-kubeconfig and {flag}: give one of them"):
+        load(NodeFlags(bootstrap_kubeconfig="b", **other))

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.core.given import given
+from tests.core.given import at, given
 from tests.kube.pods import condition, container_status, pod
 from tests.kube.quick_clock import T0, QuickClock
 from vkprovider.core.actions import PodEvent
@@ -18,6 +18,7 @@ from vkprovider.core.record import Ending, PodRecord
 from vkprovider.kube.door import TurnedAway
 from vkprovider.kube.pod_source import PodSource
 from vkprovider.kube.reflector import Changed, Removed, Replaced, Update
+from vkprovider.model.container import ResourceRequirements
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodUID
@@ -41,7 +42,15 @@ class World:
         self.over: set[PodUID] = set()
         self.lost: set[PodUID] = set()
         self.events: list[PodEvent] = []
+        self.claims: dict[PodUID, Claim] = {}
         self.source = PodSource(self, self, self, self.clock, **options)
+
+    @property
+    def workers(self) -> dict[PodUID, Pod]:
+        return {pod.uid: pod for pod, _ in self.synced if pod.uid not in self.over}
+
+    def claim(self, uid: PodUID) -> Claim | None:
+        return self.claims.get(uid)
 
     def sync(self, pod: Pod, record: PodRecord | None = None) -> None:
         self.synced.append((pod, record))
@@ -236,24 +245,22 @@ def test_a_pod_that_is_over_keeps_what_was_written_down_of_it() -> None:
     assert world.synced[0][1] is record
 
 
-def test_a_pod_that_others_called_over_meanwhile_is_ended_and_stays_over() -> None:
+def test_a_pod_that_others_called_over_meanwhile_is_ended_from_what_was_written_down_of_it() -> None:
     record = PodRecord(ips=("10.0.0.1",))
-    world = listed(web(status={"phase": "Failed", "reason": "NodeLost"}), left={U1: Saved(record, web())})
-    (_, taken) = world.synced[0]
-    assert taken is not None
-    assert taken.ips == ("10.0.0.1",)
-    assert taken.ending == Ending(cause="Completed", began_at=T0, deadline=T0 + timedelta(seconds=30))
-    assert taken.final is not None
-    assert taken.final["reason"] == "NodeLost"
+    (known, taken) = listed(web(status={"phase": "Failed"}), left={U1: Saved(record, web())}).synced[0]
+    assert taken is record
+    decision = decide(given(known, record=record))
+    assert decision.record.ending == Ending(cause="Overruled", began_at=at(100), deadline=at(130), failed=True)
 
 
-def test_a_pod_that_others_call_over_is_ended() -> None:
+def test_the_node_is_told_that_others_call_a_pod_over_but_not_that_it_is_deleted() -> None:
     world = listed(web())
     world.publish(world.last, {"phase": "Running"})
     world.take(Changed(web(status={"phase": "Failed"})))
-    assert world.graces() == [("web", None), ("web", 30)]
-    world.take(Changed(web(status={"phase": "Failed"}, metadata={"labels": {"a": "b"}})))
-    assert world.graces()[-1] == ("web", 30)
+    assert (len(world.synced), world.last.status.phase) == (2, "Failed")
+    assert world.graces() == [("web", None), ("web", None)]
+    world.take(Changed(web(status={"phase": "Failed"})))
+    assert len(world.synced) == 2
 
 
 def test_a_pod_that_we_call_over_is_left_as_it_is() -> None:
@@ -301,6 +308,23 @@ def test_the_door_is_asked_for_new_pods_only_and_knows_who_is_in() -> None:
     world.published[U1] = {"phase": "Succeeded"}
     world.take(Changed(pod("next", uid="u2")), Changed(web(metadata={"labels": {"a": "b"}})))
     assert asked[1:] == [("next", 2)]
+
+
+def test_others_count_by_what_they_were_given() -> None:
+    asked: list[list[int]] = []
+
+    def door(pod: Pod, others: Iterable[Claim]) -> None:
+        asked.append([other.amounts.get("cpu", 0) for other in others])
+
+    def wanting(cpu: str) -> dict[str, Any]:
+        return {"containers": [{"name": "app", "resources": {"requests": {"cpu": cpu}}}]}
+
+    allocated = {"app": ResourceRequirements(requests={"cpu": "1"})}
+    old = pod("old", uid="u0", spec=wanting("8"))
+    world = listed(old, web(), door=door, left={PodUID("u0"): Saved(PodRecord(allocated=allocated), old)})
+    world.claims[PodUID("u0")] = Claim(amounts={"cpu": 1500})
+    world.take(Changed(pod("next", uid="u2")))
+    assert asked == [[1000], [1500, 0]]
 
 
 def picky(pod: Pod, others: Iterable[Claim]) -> None:

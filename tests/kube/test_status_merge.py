@@ -68,6 +68,16 @@ def test_a_patch_of_conditions_has_those_that_differ_and_the_order_of_all() -> N
     assert [c["type"] for c in patch["$setElementOrder/conditions"]] == ["Foreign", "Ready", "A"]
 
 
+@pytest.mark.parametrize("passing", ["PodResizePending", "PodResizeInProgress"])
+def test_a_resize_that_is_over_leaves_nothing_behind(passing: str) -> None:
+    old = {"phase": "Running", "conditions": [condition("Foreign"), condition(passing), condition("Ready")]}
+    ours = {"phase": "Running", "conditions": [condition("Ready")]}
+    patch = status_patch(old, merged(old, ours))
+    assert patch["conditions"] == [{"type": passing, "$patch": "delete"}]
+    assert [c["type"] for c in apply(old, patch)["conditions"]] == ["Foreign", "Ready"]
+    assert owned(old, ours) != owned(apply(old, patch), ours)
+
+
 def test_a_new_address_replaces_the_old_one() -> None:
     old = {"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]}
     new = merged(old, {"phase": "Running", "podIP": "10.0.0.2", "podIPs": [{"ip": "10.0.0.2"}]})
@@ -94,18 +104,35 @@ def test_no_container_loses_its_entry() -> None:
         ("Never", "initContainers", 1, {}, False),
         ("Never", "initContainers", 0, {"restartPolicy": "Always"}, True),
         ("Never", "containers", 1, {"restartPolicy": "Never", "restartPolicyRules": [{}]}, True),
+        ("Always", "ephemeralContainers", 1, {}, False),
     ],
 )
 def test_a_container_leaves_its_end_only_where_the_api_server_lets_it(
     policy: str, section: str, code: int, container: dict[str, Any], allowed: bool
 ) -> None:
-    field = {"containers": "containerStatuses", "initContainers": "initContainerStatuses"}[section]
+    field = section.removesuffix("s") + "Statuses"
     spec = {"restartPolicy": policy, section: [{"name": "c", **container}]}
     old = {field: [container_status("c", code)]}
     ours = {"phase": "Running", field: [container_status("c")]}
     result = merge(pod("p", status=old, spec=spec), ours, NOW)
     assert ("running" in result.status[field][0]["state"]) is allowed
     assert result.held_back == (() if allowed else ("c",))
+
+
+def test_a_user_that_was_seen_once_stays_with_its_container() -> None:
+    user = {"linux": {"uid": 1, "gid": 1}}
+    seen = container_status("a") | {"containerID": "docker://1", "user": user}
+    old = {"phase": "Running", "containerStatuses": [seen]}
+
+    def shown(container_id: str, **more: Any) -> Any:
+        now = container_status("a", 3) | {"containerID": container_id} | more
+        result = merge(pod("p", status=old), {"phase": "Running", "containerStatuses": [now]}, NOW)
+        assert result.held_back == ()
+        return result.status["containerStatuses"][0].get("user")
+
+    assert shown("docker://1") == user
+    assert shown("docker://2") is None
+    assert shown("docker://1", user={"linux": {"uid": 2, "gid": 2}}) == {"linux": {"uid": 2, "gid": 2}}
 
 
 def test_what_a_kubelet_wrote_is_told_from_the_rest() -> None:

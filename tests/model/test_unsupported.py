@@ -72,8 +72,8 @@ def test_a_misspelling_below_a_field_that_is_passed_over_is_told() -> None:
 
 
 def test_a_field_that_matters_is_refused() -> None:
-    assert said({"name": "v", "persistentVolumeClaim": {"claimName": "c"}}, Volume) == [
-        (f"persistentVolumeClaim: {REFUSAL}", "refuse")
+    assert said({"name": "v", "nfs": {"server": "s"}}, Volume) == [
+        (f"nfs: {REFUSAL}", "refuse")
     ]
 
 

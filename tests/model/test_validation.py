@@ -180,8 +180,11 @@ POD: dict[str, tuple[dict[str, Any], list[str]]] = {
         ['spec.initContainers[0].name: Duplicate value: "app"'],
     ),
     "restart policy of an init container": (
-        {"initContainers": [APP | {"name": "i", "restartPolicy": "Never"}]},
-        ['spec.initContainers[0].restartPolicy: Unsupported value: "Never": supported values: "Always"'],
+        {"initContainers": [APP | {"name": "i", "restartPolicy": "never"}]},
+        [
+            'spec.initContainers[0].restartPolicy: Unsupported value: "never": '
+            'supported values: "Always", "OnFailure", "Never"'
+        ],
     ),
     "probes of a plain init container": (
         {"initContainers": [APP | {"name": "i", "startupProbe": EXEC, "readinessProbe": EXEC}]},
@@ -292,8 +295,26 @@ CONTAINER: dict[str, tuple[dict[str, Any], list[str]]] = {
         ['terminationMessagePolicy: Unsupported value: "Log": supported values: "File", "FallbackToLogsOnError"'],
     ),
     "restart policy": (
-        {"restartPolicy": "Always"},
-        ["restartPolicy: Forbidden: may not be set for non-init containers"],
+        {"restartPolicy": "always"},
+        ['restartPolicy: Unsupported value: "always": supported values: "Always", "OnFailure", "Never"'],
+    ),
+    "restart rules": (
+        {"restartPolicyRules": [{"action": "Stop", "exitCodes": {"operator": "Is"}}, {"action": "Restart"}]},
+        [
+            "restartPolicy: Required value: must specify restartPolicy when restart rules are used",
+            'restartPolicyRules[0].action: Unsupported value: "Stop": supported values: "Restart"',
+            'restartPolicyRules[0].exitCodes.operator: Unsupported value: "Is": supported values: "In", "NotIn"',
+            "restartPolicyRules[0].exitCodes.values: Required value: at least one value must be specified",
+            "restartPolicyRules[1].exitCodes: Required value: must be specified",
+        ],
+    ),
+    "too many restart rules": (
+        {
+            "restartPolicy": "Never",
+            "restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [1] * 256}}] * 21,
+        },
+        ["restartPolicyRules: Too many: 21: must have at most 20 items"]
+        + [f"restartPolicyRules[{i}].exitCodes.values: Too many: 256: must have at most 255 items" for i in range(21)],
     ),
     "port": (
         {"ports": [{"containerPort": 65536}]},
@@ -330,7 +351,10 @@ CONTAINER: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "env without a source": (
         {"env": [{"name": "A", "valueFrom": {}}]},
-        ['env[0].valueFrom: Invalid value: "": must specify one of: `fieldRef`, `configMapKeyRef` or `secretKeyRef`'],
+        [
+            'env[0].valueFrom: Invalid value: "": must specify one of: '
+            "`fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
+        ],
     ),
     "env with two sources": (
         {
@@ -416,6 +440,10 @@ CONTAINER: dict[str, tuple[dict[str, Any], list[str]]] = {
     "administrator without escalation": (
         {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}, "allowPrivilegeEscalation": False}},
         ["securityContext: cannot set `allowPrivilegeEscalation` to false and add the capability SYS_ADMIN"],
+    ),
+    "no grpc port": (
+        {"livenessProbe": {"grpc": {"port": 0}}},
+        ["livenessProbe.grpc.port: Invalid value: 0: must be between 1 and 65535, inclusive"],
     ),
     "no handler": ({"livenessProbe": {}}, ["livenessProbe: Required value: must specify a handler type"]),
     "two handlers": (

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tests.core.given import container, marked, pod
+from tests.core.given import at, container, marked, pod
 from tests.fakes.programs import Command, Program
 from tests.fakes.virtual_time import virtual_time
 from tests.node.stage import Stage
@@ -30,9 +31,10 @@ from vkprovider.core.actions import (
     VolumesReady,
     Warned,
 )
+from vkprovider.core.tokens import Token
 from vkprovider.errors import EngineError, EngineUnavailable, VkError
 from vkprovider.model.probe import ExecAction, LifecycleHandler, SleepAction, TCPSocketAction
-from vkprovider.model.refs import ContainerID, ObjectRef
+from vkprovider.model.refs import ContainerID, ObjectRef, PodUID, TokenRef
 
 DOWN = "cannot talk to the engine: Connection refused"
 
@@ -59,7 +61,22 @@ async def test_objects_that_cannot_be_fetched_now_are_asked_for_again(tmp_path: 
     stage = await Stage.on(tmp_path, pod(container("app"), volumes=[{"name": "v", "configMap": {"name": "c"}}]))
     stage.node.objects.error = VkError("the API server is away")
     (failed,) = await stage.do(PrepareVolumes())
-    assert failed == ActionFailed(action="PrepareVolumes", message="the API server is away")
+    complaint = 'MountVolume.SetUp failed for volume "v" : the API server is away'
+    assert failed == VolumesFailed(messages=(complaint,))
+
+
+@virtual_time
+async def test_a_token_is_due_with_its_volume(tmp_path: Path):
+    source = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}}
+    volume = {"name": "v", "projected": {"sources": [source]}}
+    stage = await Stage.on(tmp_path, pod(container("app"), volumes=[volume]))
+    (failed,) = await stage.do(PrepareVolumes(version=1))
+    assert isinstance(failed, VolumesFailed)
+    assert 'failed to fetch token: serviceaccounts "default" not found' in failed.messages[0]
+    ref = TokenRef("default", "default", "p", PodUID("u"), "", 3607)
+    stage.node.objects.tokens[ref] = Token(value="t0", renew_at=at(60))
+    assert await stage.do(PrepareVolumes(version=1)) == (VolumesReady(version=1, renew_at=at(60)),)
+    assert (tmp_path / "pods/u/volumes/kubernetes.io~projected/v/token").read_text() == "t0"
 
 
 @virtual_time
@@ -119,8 +136,13 @@ async def test_hooks(tmp_path: Path):
     good, bad = (LifecycleHandler(exec=ExecAction(command=(word,))) for word in ("good", "bad"))
     failed = HookFailed(key="app", container_id=app, hook="PreStop")
     assert await stage.do(hook(app, good)) == ()
-    assert await stage.do(hook(app, bad)) == (failed,)
-    assert await stage.do(hook(app, LifecycleHandler(tcp_socket=TCPSocketAction(port=1)))) == (failed,)
+    (news,) = await stage.do(hook(app, bad))
+    said = "failed - error: command 'bad' exited with 1: no, message: \"\""
+    whose = f'for Container "app" in Pod "p_default({stage.pod.uid})"'
+    assert news == msgspec.structs.replace(failed, message=f"Exec lifecycle hook ([bad]) {whose} {said}")
+    invalid = "Cannot run handler: invalid handler: tcpSocket"
+    (news,) = await stage.do(hook(app, LifecycleHandler(tcp_socket=TCPSocketAction(port=1))))
+    assert news == msgspec.structs.replace(failed, message=invalid)
     assert await stage.do(hook(app, LifecycleHandler(sleep=SleepAction(seconds=5)))) == ()
     assert stage.node.clock.monotonic() == 5
 
@@ -129,8 +151,9 @@ async def test_hooks(tmp_path: Path):
 async def test_a_hook_in_a_container_that_is_gone(tmp_path: Path):
     stage = await Stage.on(tmp_path)
     gone = ContainerID("gone")
-    failed = HookFailed(key="app", container_id=gone, hook="PreStop")
-    assert await stage.do(hook(gone, LifecycleHandler(exec=ExecAction(command=("true",))))) == (failed,)
+    (news,) = await stage.do(hook(gone, LifecycleHandler(exec=ExecAction(command=("true",)))))
+    assert isinstance(news, HookFailed)
+    assert (news.container_id, news.hook) == (gone, "PreStop")
 
 
 @virtual_time

@@ -74,7 +74,11 @@ class Bench:
         self.news: list[ProbeFailed] = []
         self.results: list[float] = []
         self._heard = asyncio.Event()
-        self.prober = Prober(self.engine, self.clock, self._on_result, self.news.append)
+        self.outcomes: list[Outcome] = []
+        self.prober = Prober(self.engine, self.clock, self._on_result, self.news.append, self._on_attempt)
+
+    def _on_attempt(self, _target: ProbeTarget, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
 
     def _on_result(self) -> None:
         self.results.append(self.clock.elapsed)
@@ -215,7 +219,7 @@ async def test_the_news_of_a_failure_comes_before_the_poke():
         said.append("result")
         over.set()
 
-    prober = Prober(engine, clock, on_result, lambda news: said.append(news.reason))
+    prober = Prober(engine, clock, on_result, lambda news: said.append(news.reason), lambda *_: None)
     prober.sync((target("startup", failure_threshold=1),))
     async with asyncio.timeout(PATIENCE):
         await over.wait()
@@ -238,6 +242,7 @@ async def test_an_attempt_that_breaks_is_tried_thrice_and_thrown_away(bench):
     errored = "Liveness probe errored and resulted in unknown state: container c0 is not running"
     assert [n.message for n in bench.news][1] == errored
     assert len(bench.news) == 3
+    assert bench.outcomes == [Outcome.FAILURE, Outcome.ERROR, Outcome.FAILURE]
 
 
 async def test_a_second_try_that_works_is_the_result(bench):
@@ -349,7 +354,7 @@ async def test_closing_waits_until_a_command_under_way_is_cancelled(bench):
 
     engine = SlowToLetGo(bench.clock)
     engine.script = deque([None])
-    prober = Prober(engine, bench.clock, bench.results.clear, bench.news.append)
+    prober = Prober(engine, bench.clock, bench.results.clear, bench.news.append, lambda *_: None)
     prober.sync((target(),))
     await engine.began()
     await prober.aclose()

@@ -124,10 +124,10 @@ async def test_a_failed_start_is_told_first(file: str, expected: str):
 @pytest.mark.parametrize("others", [0, 1, 3])
 async def test_a_pods_messages_share_12_kib(others: int):
     more = [container(f"c{number}") for number in range(others)]
-    p = pod(container("app"), *more, inits=(native("side"),))
+    p = pod(container("app"), *more, inits=(native("side"),), ephemeralContainers=[container("spy")])
     bench = Bench()
     bench.files["app"] = "€" * 12 * 1024
-    share = 12 * 1024 // (others + 2)
+    share = 12 * 1024 // (others + 3)
     assert await bench.message(p, await bench.ended(p)) == "€" * (share // 3)
 
 

@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.node.disk import UID, Disk, as_nobody, mode
 from tests.node.tool_engine import ToolEngine
-from vkprovider.core.volumes import EmptyDirectory, HostPathCheck, MemoryVolume
+from vkprovider.core.projections import File
+from vkprovider.core.volumes import ClaimedPath, EmptyDirectory, HostPathCheck, MemoryVolume, Projection
 
 
 def shown(volume: Path) -> dict[str, str]:
@@ -67,6 +69,23 @@ async def test_files_are_laid_out_as_a_kubelet_does(disk: Disk) -> None:
     assert shown(volume) == {"a": "1", "d/e/f": "2", "d/g": "3"}
     assert [mode(volume / data / p) for p in ("a", "d", "d/e", "d/e/f")] == [0o644, 0o755, 0o755, 0o644]
     assert (mode(volume), mode(volume / data)) == (0o755, 0o755)
+
+
+async def test_other_volumes_are_mounted_on_directories_that_outlast_changes(disk: Disk) -> None:
+    volume = disk.pod / "config"
+    for value in ("1", "2"):
+        projection = msgspec.structs.replace(disk.projection({"a": value}), mount_points=("sub/deep",))
+        assert await disk.writer.write(disk.plan(projection)) == ()
+        assert (shown(volume), (volume / "sub" / "deep").is_dir()) == ({"a": value}, True)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give files away")
+async def test_a_file_of_somebody_elses(disk: Disk) -> None:
+    token = File(path="token", data=b"t", mode=0o600, owner=4321)
+    path = disk.pod / "config"
+    assert await disk.writer.write(disk.plan(Projection(name="config", path=str(path), files=(token,)))) == ()
+    status = (path / "token").stat()
+    assert (status.st_uid, mode(path / "..data" / "token")) == (4321, 0o600)
 
 
 @pytest.mark.usefixtures("umask")
@@ -143,6 +162,46 @@ async def test_every_failure_is_told_and_the_rest_is_done(tmp_path: Path) -> Non
     assert (first, second) == ("planned", 'MountVolume.SetUp failed for volume "m" : no space')
     assert third == f'MountVolume.SetUp failed for volume "bad" : {disk.pod / "in-the-way"}: File exists'
     assert (disk.pod / "good").is_dir()
+
+
+def claimed(disk: Disk, path: Path, kind: str = "Directory") -> ClaimedPath:
+    return ClaimedPath(name="v", link=str(disk.pod / "volumes/v"), path=str(path), type=kind, given_to_group=True)
+
+
+async def test_a_claim_leads_to_its_directory(disk: Disk, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    assert await disk.writer.write(disk.plan(claimed(disk, first))) == ()
+    (disk.pod / "volumes/v/kept").write_text("x")
+    assert (first / "kept").read_text() == "x"
+    assert await disk.writer.write(disk.plan(claimed(disk, second, "DirectoryOrCreate"))) == ()
+    assert (disk.pod / "volumes/v").resolve() == second
+
+
+async def test_a_claim_whose_directory_is_missing(disk: Disk, tmp_path: Path) -> None:
+    (message,) = await disk.writer.write(disk.plan(claimed(disk, tmp_path / "nowhere")))
+    assert message.endswith(f"hostPath type check failed: {tmp_path / 'nowhere'} is not a directory")
+    assert not (disk.pod / "volumes/v").exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give files to any group")
+async def test_a_claim_is_given_to_the_group_once(disk: Disk, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    plan = disk.plan(claimed(disk, tmp_path / "data"), fs_group=4321)
+    await disk.writer.write(plan)
+    assert ((tmp_path / "data").stat().st_gid, oct(mode(tmp_path / "data"))) == (4321, "0o2775")
+    os.chown(tmp_path / "data", -1, 5)
+    await disk.writer.write(plan)
+    assert (tmp_path / "data").stat().st_gid == 5
+
+
+async def test_what_a_claim_leads_to_outlives_the_pod(disk: Disk, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "kept").touch()
+    await disk.writer.write(disk.plan(claimed(disk, tmp_path / "data")))
+    await disk.writer.remove(UID)
+    assert not disk.pod.exists()
+    assert (tmp_path / "data" / "kept").exists()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may give files to any group")

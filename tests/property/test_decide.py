@@ -28,8 +28,9 @@ from vkprovider.core.actions import (
 from vkprovider.core.decide import decide
 from vkprovider.core.record import PodMemory, PodRecord
 from vkprovider.core.sidecars import Kind
-from vkprovider.core.view import PodView, Verdicts
+from vkprovider.core.view import PodView, Room, Verdicts
 from vkprovider.errors import EngineError, EngineUnavailable
+from vkprovider.model.container import ContainerResizePolicy, EphemeralContainer, ResourceRequirements
 from vkprovider.model.observed import Run
 from vkprovider.model.pod import Pod
 
@@ -138,6 +139,33 @@ class OnePod(RuleBasedStateMachine):
         running = sorted(c.id for c in self.world.engine.containers.values() if c.running)
         if running:
             self.world.verdicts[data.draw(st.sampled_from(running))] = Verdicts(started=started)
+
+    @rule(data=st.data(), size=st.integers(1, 5), restart=st.booleans())
+    def the_user_resizes_a_container(self, data: st.DataObject, size: int, restart: bool) -> None:
+        containers = list(self.world.pod.spec.containers)
+        place = data.draw(st.integers(0, len(containers) - 1))
+        may_restart = restart and self.world.pod.spec.restart_policy != "Never"
+        policy = ContainerResizePolicy(resource_name="cpu", restart_policy="RestartContainer")
+        asked = ResourceRequirements(requests={"cpu": f"{size}00m"}, limits={"memory": f"{size}0Mi"})
+        containers[place] = msgspec.structs.replace(
+            containers[place], resources=asked, resize_policy=(policy,) if may_restart else ()
+        )
+        self.world.change(containers=tuple(containers))
+
+    @rule(cpu=st.sampled_from([None, 100, 300, 1000]))
+    def others_take_of_the_node(self, cpu: int | None) -> None:
+        room = Room(allocatable={"cpu": 1000, "memory": 1 << 30}, used={"cpu": cpu or 0})
+        self.world.room = room if cpu is not None else None
+
+    @precondition(lambda self: len(self.world.pod.spec.ephemeral_containers) < 2)
+    @rule(data=st.data())
+    def the_user_debugs(self, data: st.DataObject) -> None:
+        there = self.world.pod.spec.ephemeral_containers
+        name = f"d{len(there)}"
+        target = data.draw(st.sampled_from(["", *(r.name for r in self.world.roles.regulars)]))
+        spy = EphemeralContainer(name=name, image="busybox:1.28", target_container_name=target)
+        self.world.engine.program(name, data.draw(st.sampled_from(PROGRAMS)))
+        self.world.change(ephemeral_containers=(*there, spy))
 
     # --- what must hold ----------------------------------------------------------------------------------------
 
@@ -264,6 +292,7 @@ class OnePod(RuleBasedStateMachine):
         alive = self.world.alive()
         assert len(alive) == len(set(alive))
         assert all(c.runs <= 1 for c in self.world.engine.containers.values())
+        assert all(len(self.world.engine.named(r.name)) <= 1 for r in self.world.roles.ephemerals)
         if self.world.pod.spec.restart_policy == "Never":
             for role in self.world.roles.apps:
                 assert sum(1 for c in self.world.engine.named(role.name) if c.runs) <= 1

@@ -16,11 +16,12 @@ import msgspec
 from tests.core.given import T0
 from tests.fakes.engine import FakeEngine
 from vkprovider.core.actions import Action, Decision, News, SignalContainer, StartContainer
+from vkprovider.core.allocation import as_allocated
 from vkprovider.core.create import NodeFacts
 from vkprovider.core.decide import decide
 from vkprovider.core.record import PodMemory, PodRecord
 from vkprovider.core.sidecars import classify
-from vkprovider.core.view import CoreSettings, PodView, Verdicts
+from vkprovider.core.view import CoreSettings, PodView, Room, Verdicts
 from vkprovider.model.create import Mount
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ContainerID, PodUID
@@ -93,6 +94,7 @@ class World:
         files: Any = NoFiles()
         self.performer = Performer(self.engine, store, files, node, self.clock, NoWatcher())
         self.roles = classify(pod)
+        self.room: Room | None = None
         self.disk = msgspec.json.encode(PodRecord())
         self.crash()
 
@@ -115,6 +117,7 @@ class World:
             news=tuple(self.news),
             in_flight=dict(self.flight),
             verdicts=dict(self.verdicts),
+            room=self.room,
         )
 
     def look(self) -> tuple[PodView, Decision]:
@@ -131,7 +134,15 @@ class World:
     def carry_out(self, key: str) -> None:
         """Carry out the action in flight under ``key``, and hear its news."""
         action = self.flight.pop(key)
-        self.news += done_at_once(self.performer.perform(self.pod, action, self.record.ips, self.news.append))
+        given = as_allocated(self.pod, self.record)
+        self.news += done_at_once(self.performer.perform(given, action, self.record.ips, self.news.append))
+
+    def change(self, **spec: Any) -> None:
+        """The user changes the pod's specification."""
+        meta = msgspec.structs.replace(self.pod.metadata, generation=self.pod.metadata.generation + 1)
+        changed = msgspec.structs.replace(self.pod.spec, **spec)
+        self.pod = msgspec.structs.replace(self.pod, metadata=meta, spec=changed)
+        self.roles = classify(self.pod)
 
     def lose_answer(self, key: str) -> None:
         """The action is carried out, but the process dies before it hears of it."""

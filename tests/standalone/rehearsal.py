@@ -139,7 +139,7 @@ class Rehearsal:
     def _perform(self, action: a.Action) -> None:
         match action:
             case a.PrepareVolumes():
-                self._answer(action, 0.0, a.VolumesReady())
+                self._answer(action, 0.0, a.VolumesReady(version=action.version))
             case a.CreateSandbox(attempt=attempt):
                 self._in(0.3, lambda: self._sandbox(attempt))
                 self._answer(action, 0.3)

@@ -33,6 +33,10 @@ def test_an_object_gets_uid_and_creation_time():
     assert given == raw()
 
 
+def test_a_status_that_it_had_elsewhere_is_left_behind():
+    assert "status" not in identify(raw() | {"status": {"phase": "Failed"}}, "run", 0, NOW)
+
+
 def test_a_resumed_run_finds_its_own_again():
     assert identify(raw(), "run", 0, NOW) == identify(raw(), "run", 0, NOW)
     assert identify(raw(generateName="p-"), "run", 3, NOW) == identify(raw(generateName="p-"), "run", 3, NOW)

@@ -163,10 +163,9 @@ def test_what_is_optional_may_be_missing(loaded: Load) -> None:
 
 def test_warnings_name_the_field_and_what_happens_instead(loaded: Load) -> None:
     env = "image: x, env: [{name: A}, {name: A}], workingDir: "
-    text = POD.replace("image: ", env).replace("spec: {", "spec: {imagePullSecrets: [{name: s}], ")
+    text = POD.replace("image: ", env).replace("spec: {", "spec: {schedulingGates: [{name: s}], ")
     assert loaded(text).warnings == (
-        "a.yaml: document 1 (Pod p): spec.imagePullSecrets: not honoured by vkprovider: "
-        "images are pulled with the credentials of this machine's Docker configuration",
+        "a.yaml: document 1 (Pod p): spec.schedulingGates: not honoured by vkprovider: nobody holds the pod back",
         'a.yaml: document 1 (Pod p): spec.containers[0].env[1]: hides previous definition of "A"',
     )
 
@@ -281,13 +280,13 @@ BAD: dict[str, tuple[str, list[str]]] = {
         [f'{AT}.zebra: unknown field "zebra"'],
     ),
     "field that is not honoured": (
-        in_container("livenessProbe: {grpc: {port: 1}}"),
-        [f"{AT}.livenessProbe.grpc: known to Kubernetes, but vkprovider does not honour it"],
+        in_container("volumeDevices: [{name: d, devicePath: /dev/d}]"),
+        [f"{AT}.volumeDevices: known to Kubernetes, but vkprovider does not honour it"],
     ),
     "volume that is not honoured": (
-        JOB + "      volumes: [{name: v, persistentVolumeClaim: {claimName: c}}]\n",
+        JOB + "      volumes: [{name: v, nfs: {server: s}}]\n",
         [
-            f"{HERE}spec.template.spec.volumes[0].persistentVolumeClaim: "
+            f"{HERE}spec.template.spec.volumes[0].nfs: "
             "known to Kubernetes, but vkprovider does not honour it"
         ],
     ),
@@ -335,8 +334,8 @@ BAD: dict[str, tuple[str, list[str]]] = {
         [f'{AT}.volumeMounts[0].name: Not found: "w": the pod has no volume of that name'],
     ),
     "handler that was refused is told once": (
-        in_container("env: [{name: A, valueFrom: {resourceFieldRef: {resource: limits.cpu}}}]"),
-        [f"{AT}.env[0].valueFrom.resourceFieldRef: known to Kubernetes, but vkprovider does not honour it"],
+        in_container("env: [{name: A, valueFrom: {fileKeyRef: {key: k}}}]"),
+        [f"{AT}.env[0].valueFrom.fileKeyRef: known to Kubernetes, but vkprovider does not honour it"],
     ),
     "everything at once, in order": (
         documents(in_container("imagee: y\ntty: 1"), JOB.replace("name: test", "name: Two")),
@@ -375,6 +374,27 @@ BAD: dict[str, tuple[str, list[str]]] = {
         [
             f'{HERE}spec.template.spec.volumes[0].configMap.name: Not found: "settings": '
             'no ConfigMap of that name in namespace "default" is among the manifests'
+        ],
+    ),
+    "missing Secret of a projected volume": (
+        JOB + "      volumes: [{name: v, projected: {sources: [{secret: {name: login}}]}}]\n",
+        [
+            f'{HERE}spec.template.spec.volumes[0].projected.sources[0].secret.name: Not found: "login": '
+            'no Secret of that name in namespace "default" is among the manifests'
+        ],
+    ),
+    "a claim": (
+        JOB + "      volumes: [{name: v, persistentVolumeClaim: {claimName: data}}]\n",
+        [
+            f"{HERE}spec.template.spec.volumes[0].persistentVolumeClaim: Forbidden: "
+            "there is no cluster here to claim volumes of: use a hostPath or an emptyDir"
+        ],
+    ),
+    "a token": (
+        JOB + "      volumes: [{name: v, projected: {sources: [{serviceAccountToken: {path: t}}]}}]\n",
+        [
+            f"{HERE}spec.template.spec.volumes[0].projected.sources[0].serviceAccountToken: Forbidden: "
+            "there is no API server here that could give a token: take this source away"
         ],
     ),
     "missing key of a volume": (

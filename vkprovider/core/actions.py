@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from vkprovider.core.record import PodMemory, PodRecord
+from vkprovider.model.container import ResourceRequirements
 from vkprovider.model.probe import LifecycleHandler, Probe
-from vkprovider.model.refs import ContainerID
+from vkprovider.model.refs import ContainerID, ObjectRef
 
 POD = ""  # the key of actions that concern the pod as a whole
 
@@ -23,7 +24,12 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class PrepareVolumes(Action, frozen=True, kw_only=True):
-    """Materialise the pod's volumes and directories. Idempotent."""
+    """Materialise the pod's volumes and directories, or bring them up to date. Idempotent.
+
+    ``version`` counts what may have changed since the first time, and comes back with the news.
+    """
+
+    version: int = 0
 
 
 class CreateSandbox(Action, frozen=True, kw_only=True):
@@ -45,12 +51,24 @@ class PullImage(Action, frozen=True, kw_only=True):
 
 
 class StartContainer(Action, frozen=True, kw_only=True):
-    """Create and start one instance. Where an instance of that name exists it is adopted, never doubled."""
+    """Create and start one instance. Where an instance of that name exists it is adopted, never doubled.
+
+    ``target_id`` is the container whose process namespace an ephemeral container enters, "" for its own.
+    """
 
     attempt: int
     sandbox_id: ContainerID
     image_id: str
     backoff_seconds: int
+    target_id: ContainerID = ContainerID("")
+
+
+class ResizeContainer(Action, frozen=True, kw_only=True):
+    """Update a running instance to new resources. With ``less_memory`` only if it does not use more than that."""
+
+    container_id: ContainerID
+    resources: ResourceRequirements
+    less_memory: bool
 
 
 class RunHook(Action, frozen=True, kw_only=True):
@@ -86,7 +104,16 @@ class News(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class VolumesReady(News, frozen=True, kw_only=True):
-    pass
+    """``renew_at`` is when something in them is due to be replaced, a token most often."""
+
+    version: int = 0
+    renew_at: datetime | None = None
+
+
+class ObjectChanged(News, frozen=True, kw_only=True):
+    """A ConfigMap or Secret that the pod refers to is there, is gone, or is not what it was."""
+
+    ref: ObjectRef
 
 
 class VolumesFailed(News, frozen=True, kw_only=True):
@@ -130,9 +157,21 @@ class ContainerStarted(News, frozen=True, kw_only=True):
     container_id: ContainerID
 
 
+class ContainerResized(News, frozen=True, kw_only=True):
+    container_id: ContainerID
+    resources: ResourceRequirements
+
+
+class ResizeFailed(News, frozen=True, kw_only=True):
+    message: str
+
+
 class HookFailed(News, frozen=True, kw_only=True):
+    """``message`` may quote what a command said: it is for the container's status, and for no event."""
+
     container_id: ContainerID
     hook: str
+    message: str = ""
 
 
 class SignalSent(News, frozen=True, kw_only=True):
@@ -189,6 +228,7 @@ class ProbeTarget(msgspec.Struct, frozen=True, kw_only=True):
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that follows from one look at a pod.
 
+    ``objects`` are those of which a change is to be heard at once.
     ``cancel`` names the keys whose action in flight has become pointless. ``wake_at`` is when to look again even if
     nothing happens. ``gone`` means nothing of the pod is left and its worker may end.
     """
@@ -201,4 +241,5 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     record: PodRecord
     memory: PodMemory
     wake_at: datetime | None
+    objects: frozenset[ObjectRef] = frozenset()
     gone: bool = False

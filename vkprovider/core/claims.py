@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from vkprovider.core.resources import CPU
+from vkprovider.errors import SpecError
 from vkprovider.model.container import Container
 from vkprovider.model.pod import Pod
 from vkprovider.model.quantity import millis, parse, whole
@@ -36,10 +37,21 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def claim(pod: Pod) -> Claim:
-    """What ``pod`` takes, sidecars for its whole life and plain init containers one after the other."""
+    """What ``pod`` takes, sidecars for its whole life and plain init containers one after the other.
+
+    Raises SpecError where a quantity cannot be read.
+    """
     overhead = {name: parse(quantity) for name, quantity in (_raw_spec(pod).get("overhead") or {}).items()}
     total = _added(_requests(pod), overhead)
     return Claim(amounts={name: in_units(name, amount) for name, amount in total.items()}, ports=_host_ports(pod))
+
+
+def claim_if_readable(pod: Pod) -> Claim:
+    """What ``pod`` takes; nothing where a quantity of it cannot be read."""
+    try:
+        return claim(pod)
+    except SpecError:
+        return Claim()
 
 
 def in_units(name: str, quantity: Decimal | str | int | float) -> int:

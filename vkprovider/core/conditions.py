@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 
 from vkprovider.core.exits import timestamp
 from vkprovider.core.phase import FAILED, SUCCEEDED
-from vkprovider.core.record import Condition
+from vkprovider.core.record import EVICTED, Condition
 from vkprovider.core.restarts import failed
 from vkprovider.core.sidecars import Kind, Roles
 from vkprovider.core.standing import Standing, present_sandbox
@@ -19,24 +19,30 @@ from vkprovider.model.observed import Run
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """One condition as it should stand; ``since`` is filled in by comparing with what stood before."""
+    """One condition as it should stand; ``since`` is filled in by comparing with what stood before.
+
+    ``generation`` is of the specification it speaks of, None for the one that was looked at.
+    """
 
     type: str
     true: bool
     reason: str = ""
     message: str = ""
+    generation: int | None = None
 
 
 def find_conditions(view: PodView, roles: Roles, standings: Mapping[str, Standing], phase: str) -> tuple[Verdict, ...]:
-    """The kubelet's conditions, in the order in which it writes them."""
+    """The kubelet's conditions, in the order in which it writes them. Those of a resize are there while it lasts."""
     containers = _containers_ready(roles, standings, phase)
     over = phase in (SUCCEEDED, FAILED)
     return (
+        *(() if over else _resize(view)),
         Verdict(type="PodReadyToStartContainers", true=not over and present_sandbox(view) is not None),
         _initialized(roles, standings, phase),
         _ready(view, containers),
         containers,
         Verdict(type="PodScheduled", true=True),
+        *_disruption(view),
     )
 
 
@@ -53,10 +59,27 @@ def render(
         condition: dict[str, Any] = {"type": verdict.type, "status": status, "lastProbeTime": None}
         condition["lastTransitionTime"] = timestamp(since.since)
         condition |= {k: v for k, v in (("reason", verdict.reason), ("message", verdict.message)) if v}
-        if generation:
-            condition["observedGeneration"] = generation
+        observed = generation if verdict.generation is None else verdict.generation
+        if observed:
+            condition["observedGeneration"] = observed
         rendered.append(condition)
     return rendered, remembered
+
+
+def _resize(view: PodView) -> Iterator[Verdict]:
+    pending, doing = view.memory.pending, view.record.resizing
+    if pending is not None:
+        yield Verdict(type="PodResizePending", true=True, reason=pending.reason, message=pending.message)
+    if doing is not None:
+        kind = "PodResizeInProgress"
+        yield Verdict(type=kind, true=True, reason=doing.reason, message=doing.message, generation=doing.generation)
+
+
+def _disruption(view: PodView) -> Iterator[Verdict]:
+    """What tells a Job that a pod's failure was none of its own."""
+    ending = view.record.ending
+    if ending is not None and ending.cause == EVICTED:
+        yield Verdict(type="DisruptionTarget", true=True, reason="TerminationByKubelet", message=ending.message)
 
 
 def _initialized(roles: Roles, standings: Mapping[str, Standing], phase: str) -> Verdict:
@@ -82,7 +105,7 @@ def _containers_ready(roles: Roles, standings: Mapping[str, Standing], phase: st
     kind = "ContainersReady"
     if phase in (SUCCEEDED, FAILED):
         return Verdict(type=kind, true=False, reason="PodCompleted" if phase == SUCCEEDED else "PodFailed")
-    counted = [r for r in roles.all if r.kind is not Kind.INIT and not r.ignore_ready]
+    counted = [r for r in roles.inits + roles.regulars if r.kind is not Kind.INIT and not r.ignore_ready]
     unready = [r.name for r in counted if not standings[r.name].ready]
     if not unready:
         return Verdict(type=kind, true=True)

@@ -5,17 +5,27 @@ The mapping is cri-dockerd's (core/sandbox_helpers.go, core/security_context.go,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from vkprovider.core import security
 from vkprovider.core.actions import StartContainer
 from vkprovider.core.env import Env
 from vkprovider.core.expansion import expand
+from vkprovider.core.faults import Fault
 from vkprovider.core.network_files import Resolver, hostname, pod_resolver
 from vkprovider.core.resources import SANDBOX_OOM_SCORE, container_limits
-from vkprovider.model.container import Container
+from vkprovider.model.container import Container, EphemeralContainer
 from vkprovider.model.create import ContainerCreate, Limits, Mount, PortBinding
-from vkprovider.model.labels import CONTAINER_TYPE, ContainerIdentity, encode, sandbox_identity, spec_hash
+from vkprovider.model.labels import (
+    CONTAINER_TYPE,
+    ContainerIdentity,
+    encode,
+    encode_resources,
+    sandbox_identity,
+    spec_hash,
+)
 from vkprovider.model.pod import Pod, PodSpec
 
 _HOST = "host"
@@ -24,7 +34,8 @@ _HOST = "host"
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What of the node goes into its containers.
 
-    ``memory`` in bytes. ``network`` is the engine's network for pods, "" for its default.
+    ``memory`` in bytes. ``network`` is the engine's network for pods, "" for its default;
+    ``allocatable`` are the quantities that pods may have, by resource.
     """
 
     name: str
@@ -32,6 +43,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     host_ip: str = "127.0.0.1"
     network: str = ""
     resolver: Resolver = Resolver()
+    allocatable: Mapping[str, str] = {}
 
 
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +101,7 @@ def plan_container(
         image_digest=gathered.image_digest,
         backoff_seconds=start.backoff_seconds,
         hash=spec_hash(container),
+        resources=encode_resources(container.resources),
     )
     sandbox = f"container:{start.sandbox_id}"
     added, dropped = security.capabilities(container)
@@ -106,10 +119,11 @@ def plan_container(
         tty=container.tty,
         stdin=container.stdin,
         stdin_once=container.stdin_once,
+        stop_signal=(container.lifecycle and container.lifecycle.stop_signal) or "",
         mounts=gathered.mounts,
         network=sandbox,
         ipc=_HOST if pod.spec.host_ipc else sandbox,
-        pid=_pid(pod.spec, sandbox),
+        pid=_pid(pod.spec, container, start),
         privileged=security.is_privileged(container),
         read_only_root=security.has_read_only_root(container),
         cap_add=added,
@@ -128,10 +142,17 @@ def _process(container: Container, variables: dict[str, str]) -> tuple[tuple[str
     return None, args or None
 
 
-def _pid(spec: PodSpec, sandbox: str) -> str:
+def _pid(spec: PodSpec, container: Container, start: StartContainer) -> str:
+    """Raises Fault where the target of an ephemeral container was never started
+    (pkg/kubelet/kuberuntime/kuberuntime_container.go startSpec.getTargetID).
+    """
+    if isinstance(container, EphemeralContainer) and container.target_container_name:
+        if not start.target_id:
+            raise Fault(f"unable to find target container {container.target_container_name}")
+        return f"container:{start.target_id}"
     if spec.host_pid:
         return _HOST
-    return sandbox if spec.share_process_namespace else ""
+    return f"container:{start.sandbox_id}" if spec.share_process_namespace else ""
 
 
 def _ports(spec: PodSpec) -> tuple[PortBinding, ...]:

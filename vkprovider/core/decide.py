@@ -17,24 +17,31 @@ from __future__ import annotations
 from vkprovider.core.actions import POD, Decision
 from vkprovider.core.draft import Draft
 from vkprovider.core.living import live
+from vkprovider.core.lost import account_for_lost
 from vkprovider.core.news import fold_news
 from vkprovider.core.phase import FAILED, SUCCEEDED
 from vkprovider.core.probe_targets import wanted_probes
+from vkprovider.core.resize import allocate, resize_running, restart_resized
 from vkprovider.core.standing import present_sandbox
 from vkprovider.core.status import build_status
 from vkprovider.core.stopping import begin_end, carry_on_end
+from vkprovider.core.upkeep import followed_objects
 from vkprovider.core.view import PodView
 
 
 def decide(view: PodView) -> Decision:
     """Decide what is due for a pod now."""
+    view, events = allocate(account_for_lost(view))
     draft = Draft(view)
+    draft.events += events
     _take_in(draft)
     ending = begin_end(draft)
     if ending is not None:
         carry_on_end(draft, ending)
     else:
+        restart_resized(draft)
         live(draft)
+        resize_running(draft)
     return _sum_up(draft)
 
 
@@ -49,6 +56,7 @@ def _take_in(draft: Draft) -> None:
     known = {c.id for c in draft.view.observed.containers}
     draft.note(
         stops={k: v for k, v in draft.record.stops.items() if k in known},
+        resized={k: v for k, v in draft.record.resized.items() if k in known},
         hooks=tuple(h for h in draft.record.hooks if h.split("/", 1)[0] in known),
     )
     for path, reason, message in draft.roles.ignored:
@@ -84,5 +92,6 @@ def _sum_up(draft: Draft) -> Decision:
         record=draft.record,
         memory=draft.memory,
         wake_at=draft.wake_at(),
+        objects=followed_objects(draft),
         gone=draft.memory.torn_down,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from vkprovider.core.record import Ending
-from vkprovider.core.restarts import failed
+from vkprovider.core.phase import FAILED, SUCCEEDED
+from vkprovider.core.record import DEADLINE_EXCEEDED, DELETED, EVICTED, Ending
+from vkprovider.core.restarts import failed, restarts
 from vkprovider.core.sidecars import Kind, Roles
 from vkprovider.core.standing import Standing
 from vkprovider.core.termination import grace, shrink
@@ -17,12 +18,13 @@ from vkprovider.model.observed import Run
 def find_ending(view: PodView, roles: Roles, standings: Mapping[str, Standing]) -> Ending | None:
     """The end as it stands now: the recorded one, shortened by a later deletion, or one that begins with this look.
 
-    A deletion is counted from the look that saw it first: each later look asks for a later deadline, which the
-    merge leaves aside.
+    A deletion, and an eviction, is counted from the look that saw it first: each later look asks for a later deadline,
+    which the merge leaves aside.
     """
     ending = view.record.ending
-    for wanted in (_deletion(view), _deadline(view), _by_itself(view, roles, standings)):
-        if wanted is not None and (ending is None or wanted.cause == "Deleted"):
+    by_itself = _by_itself(view, roles, standings)
+    for wanted in (_deletion(view), _overruled(view), _deadline(view), by_itself, _eviction(view)):
+        if wanted is not None and (ending is None or wanted.cause in (DELETED, EVICTED)):
             ending = shrink(ending, wanted)
     return ending
 
@@ -33,7 +35,18 @@ def _deletion(view: PodView) -> Ending | None:
         return None
     seconds = meta.deletion_grace_period_seconds
     allowed = grace(view.pod.spec.termination_grace_period_seconds, seconds)
-    return Ending(cause="Deleted", began_at=view.now, deadline=view.now + allowed, force=seconds == 0)
+    return Ending(cause=DELETED, began_at=view.now, deadline=view.now + allowed, force=seconds == 0)
+
+
+def _overruled(view: PodView) -> Ending | None:
+    """Somebody else has said in the API that the pod is over, and there that stands: it ends here too, with the grace
+    of an end that it came to by itself (kubelet_pods.go generateAPIPodStatus).
+    """
+    phase = view.pod.status.phase
+    if phase not in (SUCCEEDED, FAILED):
+        return None
+    allowed = grace(view.pod.spec.termination_grace_period_seconds, None)
+    return Ending(cause="Overruled", began_at=view.now, deadline=view.now + allowed, failed=phase == FAILED)
 
 
 def _deadline(view: PodView) -> Ending | None:
@@ -41,10 +54,10 @@ def _deadline(view: PodView) -> Ending | None:
     if seconds is None or started is None or view.now < started + timedelta(seconds=seconds):
         return None
     return Ending(
-        cause="DeadlineExceeded",
+        cause=DEADLINE_EXCEEDED,
         began_at=view.now,
         deadline=view.now + grace(view.pod.spec.termination_grace_period_seconds, None),
-        reason="DeadlineExceeded",
+        reason=DEADLINE_EXCEEDED,
         message="Pod was active on the node longer than the specified deadline",
         failed=True,
     )
@@ -64,13 +77,31 @@ def _by_itself(view: PodView, roles: Roles, standings: Mapping[str, Standing]) -
     return Ending(cause=cause, began_at=view.now, deadline=view.now + allowed)
 
 
+def _eviction(view: PodView) -> Ending | None:
+    """Failed whatever the exit codes: the pod did not end by itself (pkg/kubelet/nodeshutdown killPods)."""
+    why = view.eviction
+    if why is None:
+        return None
+    seconds = view.pod.spec.termination_grace_period_seconds
+    if why.grace_seconds is not None:
+        seconds = min(seconds, why.grace_seconds)
+    return Ending(
+        cause=EVICTED,
+        began_at=view.now,
+        deadline=view.now + grace(seconds, None),
+        reason=why.reason,
+        message=why.message,
+        failed=True,
+    )
+
+
 def _cause(view: PodView, roles: Roles, standings: Mapping[str, Standing]) -> str | None:
     keepers = [standings[r.name] for r in roles.regulars if r.keeps_alive]
     if keepers and all(s.done and s.busy is None for s in keepers):
         return "Completed"
     if _init_failed_for_good(view, roles, standings):
         return "InitFailed"
-    if _sandbox_lost_for_good(view, roles):
+    if _sandbox_lost_for_good(view, roles, standings):
         return "SandboxLost"
     return None
 
@@ -82,7 +113,7 @@ def _init_failed_for_good(view: PodView, roles: Roles, standings: Mapping[str, S
     return any(s.done and s.current is not None and failed(s.current) for s in plain)
 
 
-def _sandbox_lost_for_good(view: PodView, roles: Roles) -> bool:
+def _sandbox_lost_for_good(view: PodView, roles: Roles, standings: Mapping[str, Standing]) -> bool:
     """A pod that may not run again does not get a second sandbox (computePodActions): it ends as it stands."""
     sandboxes = view.observed.sandboxes
     if not sandboxes or sandboxes[0].ready or view.in_flight.get("") is not None or not view.observed.containers:
@@ -91,5 +122,11 @@ def _sandbox_lost_for_good(view: PodView, roles: Roles) -> bool:
         return True
     if view.pod.spec.restart_policy == "Always":
         return False
-    newest = [view.observed.newest(r.name) for r in roles.regulars if r.keeps_alive]
-    return all(c is not None and c.run is Run.EXITED and c.exit_code == 0 for c in newest)
+    return all(_ended_for_good(view, standings[r.name]) for r in roles.regulars if r.keeps_alive)
+
+
+def _ended_for_good(view: PodView, standing: Standing) -> bool:
+    newest = standing.newest
+    if newest is None or newest.run is not Run.EXITED:
+        return False
+    return not restarts(view.pod, standing.role, newest, standing.stop)

@@ -5,21 +5,22 @@ The order and the messages are the kubelet's (pkg/kubelet/kubelet_pods.go makeEn
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TypeVar
 
+import msgspec
+
+from vkprovider.core.downward import Quantity, container_named, metadata_field, resource_field
 from vkprovider.core.expansion import expand
 from vkprovider.core.faults import Fault
-from vkprovider.core.objects import Objects, config_map_text, not_found, secret_bytes
-from vkprovider.errors import SpecError
+from vkprovider.core.objects import Objects, config_map_text, content_of, secret_bytes
+from vkprovider.errors import SpecError, VkError
 from vkprovider.model.container import (
     Container,
     EnvFromSource,
     EnvSourceRef,
     EnvVarSource,
     KeySelector,
-    ObjectFieldSelector,
 )
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef
@@ -27,7 +28,14 @@ from vkprovider.model.refs import ObjectRef
 Env = tuple[tuple[str, str], ...]
 S = TypeVar("S", EnvSourceRef, KeySelector)
 
-_KEYED_FIELD = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]", re.DOTALL)
+
+class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a container may be told of where it runs. ``allocatable`` are the node's quantities for pods."""
+
+    node_name: str
+    host_ip: str
+    pod_ips: tuple[str, ...] = ()
+    allocatable: Mapping[str, Quantity] = {}
 
 
 def needed_objects(pod: Pod, container: Container) -> frozenset[ObjectRef]:
@@ -37,14 +45,11 @@ def needed_objects(pod: Pod, container: Container) -> frozenset[ObjectRef]:
     return frozenset(found[0] for found in (*whole, *keys) if found is not None)
 
 
-def resolve_env(
-    pod: Pod, container: Container, objects: Objects, *, host_ip: str, pod_ips: tuple[str, ...], node_name: str
-) -> Env:
+def resolve_env(pod: Pod, container: Container, objects: Objects, where: Whereabouts) -> Env:
     """The variables in the order in which they were first named; a later value for a name wins.
 
     ``objects`` holds all that ``needed_objects`` names. Raises Fault where what a variable needs is missing.
     """
-    fields = _fields(pod, host_ip, pod_ips, node_name)
     variables: dict[str, str] = {}
     for source in container.env_from:
         found = _object_of(source, pod)
@@ -56,19 +61,19 @@ def resolve_env(
         # As upstream: only a literal value is expanded, and a literal value silences valueFrom.
         value: str | None = expand(var.value, variables)
         if var.value_from is not None and not var.value:
-            value = _sourced(var.value_from, pod, objects, fields)
+            value = _told(var.value_from, pod, container, where)
+            if value is None:
+                value = _sourced(var.value_from, pod, objects)
         if value is not None:
             variables[var.name] = value
     return tuple(variables.items())
 
 
-def _sourced(source: EnvVarSource, pod: Pod, objects: Objects, fields: Mapping[str, str]) -> str | None:
-    """The value of one ``valueFrom``, or None where an optional one is missing."""
-    if source.field_ref is not None:
-        return _field(source.field_ref, pod, fields)
+def _sourced(source: EnvVarSource, pod: Pod, objects: Objects) -> str | None:
+    """The value of a key of an object, or None where an optional one is missing."""
     found = _key_of(source, pod)
     if found is None:
-        raise Fault("valueFrom has a source that is none of configMapKeyRef, fieldRef and secretKeyRef")
+        raise Fault("valueFrom has a source that is none of configMapKeyRef, fieldRef, resourceFieldRef, secretKeyRef")
     ref, selector = found
     content = _content(ref, objects, optional=selector.optional)
     if selector.key in content:
@@ -96,11 +101,12 @@ def _chosen(pod: Pod, config_map: S | None, secret: S | None) -> tuple[ObjectRef
 
 def _content(ref: ObjectRef, objects: Objects, *, optional: bool) -> Mapping[str, str | bytes]:
     """What an object holds; nothing where an optional one is missing."""
-    raw = objects[ref]
-    if raw is None and not optional:
-        raise Fault(not_found(ref))
     try:
-        return config_map_text(raw or {}) if ref.kind == "ConfigMap" else secret_bytes(raw or {})
+        raw = content_of(ref, objects, optional=optional)
+    except VkError as exc:
+        raise Fault(str(exc)) from exc
+    try:
+        return config_map_text(raw) if ref.kind == "ConfigMap" else secret_bytes(raw)
     except SpecError as exc:
         raise Fault(f'{ref.kind.lower()} "{ref.name}" is not valid: {exc}') from exc
 
@@ -112,26 +118,29 @@ def _text(key: str, value: str | bytes) -> str:
         raise Fault(f"the value of key {key} is not UTF-8 text and cannot be an environment variable") from exc
 
 
-def _fields(pod: Pod, host_ip: str, pod_ips: tuple[str, ...], node_name: str) -> Mapping[str, str]:
-    ips = (host_ip,) if pod.spec.host_network else pod_ips
+def _fields(pod: Pod, where: Whereabouts) -> Mapping[str, str]:
+    ips = (where.host_ip,) if pod.spec.host_network else where.pod_ips
     return {
-        "metadata.name": pod.metadata.name,
-        "metadata.namespace": pod.metadata.namespace,
-        "metadata.uid": pod.metadata.uid,
-        "spec.nodeName": node_name,
+        "spec.nodeName": where.node_name,
         "spec.serviceAccountName": pod.spec.service_account_name,
-        "status.hostIP": host_ip,
-        "status.hostIPs": host_ip,
+        "status.hostIP": where.host_ip,
+        "status.hostIPs": where.host_ip,
         "status.podIP": ips[0] if ips else "",
         "status.podIPs": ",".join(ips),
     }
 
 
-def _field(selector: ObjectFieldSelector, pod: Pod, fields: Mapping[str, str]) -> str:
-    """A field of the pod; a label or annotation that is not there is empty (pkg/fieldpath/fieldpath.go)."""
-    if selector.field_path in fields:
-        return fields[selector.field_path]
-    keyed = _KEYED_FIELD.fullmatch(selector.field_path)
-    if keyed is None:
-        raise Fault(f"unsupported fieldPath: {selector.field_path}")
-    return (pod.metadata.labels if keyed[1] == "labels" else pod.metadata.annotations).get(keyed[2], "")
+def _told(source: EnvVarSource, pod: Pod, container: Container, where: Whereabouts) -> str | None:
+    """What the downward API says; None where the source asks for something else. Raises Fault."""
+    try:
+        if source.field_ref is not None:
+            path = source.field_ref.field_path
+            fields = _fields(pod, where)
+            return fields[path] if path in fields else metadata_field(pod, path)
+        if source.resource_field_ref is not None:
+            selector = source.resource_field_ref
+            of = container_named(pod, selector.container_name) if selector.container_name else container
+            return resource_field(selector, of, where.allocatable)
+    except SpecError as exc:
+        raise Fault(str(exc)) from exc
+    return None

@@ -18,6 +18,8 @@ from vkprovider.model.observed import ContainerState
 
 def reason(instance: ContainerState) -> str:
     """The reason an end has by itself (cri-dockerd's mapping; a failed start as containerd words it)."""
+    if instance.lost:
+        return "ContainerStatusUnknown"
     if instance.start_error:
         return "StartError"
     if instance.oom_killed:

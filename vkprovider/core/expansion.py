@@ -8,6 +8,11 @@ from collections.abc import Mapping
 _REFERENCE = re.compile(r"\$(?:(\$)|\(([^)]*)\))", re.DOTALL)
 
 
+def references(text: str) -> frozenset[str]:
+    """The names that ``expand`` looks up."""
+    return frozenset(match[2] for match in _REFERENCE.finditer(text) if match[2] is not None)
+
+
 def expand(text: str, variables: Mapping[str, str]) -> str:
     """Replace each ``$(NAME)`` whose name is known. Unknown references stay as they are, ``$$`` becomes ``$``.
 

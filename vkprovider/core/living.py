@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from vkprovider.core.actions import POD, CreateSandbox, PrepareVolumes, RemoveContainer, RemoveSandbox
+from vkprovider.core.actions import POD, CreateSandbox, RemoveContainer, RemoveSandbox
 from vkprovider.core.draft import Draft
 from vkprovider.core.ending import deadline_at
+from vkprovider.core.lost import DEAD_KEPT
 from vkprovider.core.phase import quiet
+from vkprovider.core.restarts import SANDBOX
 from vkprovider.core.standing import present_sandbox
 from vkprovider.core.startup import plan_startup
-from vkprovider.core.status import PULL_ERROR_SHOWN, backing_off
 from vkprovider.core.stopping import begin_single_stop, stop_single
+from vkprovider.core.upkeep import prepare_volumes
+from vkprovider.core.waiting import PULL_ERROR_SHOWN, backing_off
 from vkprovider.model.observed import Run
-
-DEAD_KEPT = 1  # ended instances kept besides the newest, for their logs
 
 
 def live(draft: Draft) -> None:
@@ -22,8 +23,8 @@ def live(draft: Draft) -> None:
         draft.wakes.append(deadline)
     stop_single(draft)
     _prune(draft)
+    prepare_volumes(draft)
     if not draft.memory.volumes_ready:
-        draft.act_on_pod(PrepareVolumes())
         return
     sandbox = present_sandbox(draft.view)
     if sandbox is None:
@@ -43,7 +44,7 @@ def _renew_sandbox(draft: Draft) -> None:
     living = [s for s in draft.standings.values() if s.alive]
     for standing in living:
         if standing.stop is None:
-            begin_single_stop(draft, standing, "sandbox", f"Stopping container {standing.name}")
+            begin_single_stop(draft, standing, SANDBOX, f"Stopping container {standing.name}")
     if living:
         stop_single(draft)
         return

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 
 import msgspec
 
+from vkprovider.core.expansion import expand, references
 from vkprovider.core.faults import Fault
-from vkprovider.core.volumes import in_memory, memory_volume_name, volume_path, without_backsteps
+from vkprovider.core.projections import is_projection, without_backsteps
+from vkprovider.core.volumes import in_memory, memory_volume_name, volume_path
 from vkprovider.model.container import Container, VolumeMount
 from vkprovider.model.create import Mount
 from vkprovider.model.pod import Pod
@@ -57,10 +60,13 @@ def sandbox_mounts(pod: Pod) -> tuple[Mount, ...]:
     )
 
 
-def plan_mounts(pod: Pod, container: Container, pod_dir: str, attempt: int, hosts: str) -> MountPlan:
+def plan_mounts(
+    pod: Pod, container: Container, pod_dir: str, attempt: int, hosts: str, env: Mapping[str, str]
+) -> MountPlan:
     """Plan the mounts of one instance. ``hosts`` is the content of its /etc/hosts, see ``core.network_files``.
 
-    Raises Fault where a mount is none: an unknown volume or propagation, a subPath that leaves its volume.
+    ``env`` are its variables. Raises Fault where a mount is none: an unknown volume or propagation, a subPath that
+    leaves its volume, or whose variable has no value.
     """
     volumes = {volume.name: volume for volume in pod.spec.volumes}
     mounts: list[Mount] = []
@@ -71,8 +77,17 @@ def plan_mounts(pod: Pod, container: Container, pod_dir: str, attempt: int, host
             raise Fault(f'cannot find volume "{wanted.name}" to mount into container "{container.name}"')
         if wanted.mount_propagation not in _PROPAGATION:
             raise Fault(f'invalid MountPropagation mode: "{wanted.mount_propagation}"')
-        if wanted.sub_path:
-            sub_paths.append(_sub_path(volume, wanted, len(mounts), pod_dir, container))
+        path = _expanded(wanted, env)
+        if path:
+            sub_paths.append(
+                SubPath(
+                    index=len(mounts),
+                    root=volume_path(volume, pod_dir),
+                    path=_checked(path, volume),
+                    volume=volume.name,
+                    container=container.name,
+                )
+            )
         mounts.append(_mount(pod, volume, wanted, pod_dir))
     taken = {mount.target for mount in mounts}
     log, log_target = "", _absolute(container.termination_message_path)
@@ -93,36 +108,42 @@ def termination_log(pod_dir: str, container: str, attempt: int) -> str:
 
 
 def _mount(pod: Pod, volume: Volume, wanted: VolumeMount, pod_dir: str) -> Mount:
-    from_object = volume.config_map is not None or volume.secret is not None
     memory = in_memory(volume)
     return Mount(
         source=memory_volume_name(pod, volume) if memory else volume_path(volume, pod_dir),
         target=_absolute(wanted.mount_path),
-        read_only=wanted.read_only or from_object,
+        read_only=wanted.read_only or is_projection(volume) or _is_claimed_read_only(volume),
         propagation=_PROPAGATION[wanted.mount_propagation],
         volume=memory,
     )
+
+
+def _is_claimed_read_only(volume: Volume) -> bool:
+    claim = volume.persistent_volume_claim
+    return claim is not None and claim.read_only
 
 
 def _absolute(path: str) -> str:
     return posixpath.normpath(posixpath.join("/", path))
 
 
-def _sub_path(volume: Volume, wanted: VolumeMount, index: int, pod_dir: str, container: Container) -> SubPath:
+def _expanded(wanted: VolumeMount, env: Mapping[str, str]) -> str:
+    """Raises Fault in the words of pkg/kubelet/container/helpers.go ExpandContainerVolumeMounts."""
+    missing = sorted(name for name in references(wanted.sub_path_expr) if not env.get(name))
+    if missing:
+        raise Fault(f"missing value for {', '.join(missing)}")
+    return expand(wanted.sub_path_expr, env) or wanted.sub_path
+
+
+def _checked(path: str, volume: Volume) -> str:
     """Raises Fault in the words of pkg/kubelet/kubelet_pods.go makeMounts."""
-    if posixpath.isabs(wanted.sub_path):
-        raise Fault(f"error SubPath `{wanted.sub_path}` must not be an absolute path")
-    if not without_backsteps(wanted.sub_path):
-        raise Fault(f"unable to provision SubPath `{wanted.sub_path}`: must not contain '..'")
+    if posixpath.isabs(path):
+        raise Fault(f"error SubPath `{path}` must not be an absolute path")
+    if not without_backsteps(path):
+        raise Fault(f"unable to provision SubPath `{path}`: must not contain '..'")
     if in_memory(volume):
         raise Fault(
-            f'unable to provision SubPath `{wanted.sub_path}`: volume "{volume.name}" is in memory, '
+            f'unable to provision SubPath `{path}`: volume "{volume.name}" is in memory, '
             "and the engine can mount such a volume only as a whole"
         )
-    return SubPath(
-        index=index,
-        root=volume_path(volume, pod_dir),
-        path=wanted.sub_path,
-        volume=volume.name,
-        container=container.name,
-    )
+    return path

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
+
 from vkprovider.core import actions as a
 from vkprovider.core.draft import Draft
-from vkprovider.core.record import ANY_ATTEMPT, Failure, ImageReady
+from vkprovider.core.record import ANY_ATTEMPT, POST_START_ERROR, Failure, ImageReady
+from vkprovider.core.resize import fold_resized
+from vkprovider.core.restarts import HOOK
+from vkprovider.core.standing import POST_START
 from vkprovider.core.termination import confirm, grace
+from vkprovider.core.upkeep import FAILED_MOUNT, note_change, remount_delay
 from vkprovider.core.view import CoreSettings
 from vkprovider.model.refs import ContainerID
 
+_ENDS = ("SignalContainer", "RemoveSandbox", "TeardownPod")
 RETRY_ACTION = timedelta(seconds=1)
 
 
@@ -22,16 +29,20 @@ def fold_news(draft: Draft) -> None:
 
 def _fold_one(draft: Draft, news: a.News) -> None:  # noqa: C901, PLR0912  one arm per kind of news
     match news:
-        case a.VolumesReady():
-            draft.keep(volumes_ready=True)
+        case a.VolumesReady(version=version, renew_at=renew_at):
+            draft.keep(volumes_ready=True, volumes_made=version, volumes_renew_at=renew_at)
             draft.forget_failure(a.POD)
+        case a.ObjectChanged(ref=ref):
+            note_change(draft, ref)
         case a.VolumesFailed(messages=messages):
             for message in messages:
-                draft.event(a.POD, "FailedMount", message, warning=True)
-            _fail_again(draft, a.POD, 0, "FailedMount", messages[0] if messages else "", RETRY_ACTION)
+                draft.event(a.POD, _unmounted(message), message, warning=True)
+            _fail_again(
+                draft, a.POD, _failure(draft, 0, FAILED_MOUNT, messages[0] if messages else ""), remount_delay(draft)
+            )
         case a.SandboxFailed(message=message):
             draft.event(a.POD, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {message}", warning=True)
-            _fail_again(draft, a.POD, 0, "FailedCreatePodSandBox", message)
+            _fail_again(draft, a.POD, _failure(draft, 0, "FailedCreatePodSandBox", message))
         case a.PullStarted(image=image):
             draft.event(news.key, "Pulling", f'Pulling image "{image}"')
         case a.PullDone():
@@ -43,12 +54,15 @@ def _fold_one(draft: Draft, news: a.News) -> None:  # noqa: C901, PLR0912  one a
         case a.ContainerStarted():
             draft.forget_failure(news.key)
             draft.event(news.key, "Started", f"Started container {news.key}")
+        case a.ContainerResized() | a.ResizeFailed():
+            fold_resized(draft, news)
         case a.HookFailed():
             _hook_failed(draft, news)
         case a.SignalSent(container_id=container_id, signal=signal):
             _confirm(draft, container_id, signal)
         case a.ActionFailed(action=action, message=message):
-            _fail_again(draft, news.key, ANY_ATTEMPT, action, message, RETRY_ACTION)
+            _say_unkilled(draft, action, message)
+            _fail_again(draft, news.key, _failure(draft, ANY_ATTEMPT, action, message), RETRY_ACTION)
         case a.Warned(reason=reason, message=message):
             draft.event(news.key, reason, message, warning=True)
         case a.TornDown():
@@ -87,17 +101,23 @@ def _start_failed(draft: Draft, news: a.StartFailed) -> None:
     # A container that shows its failed start itself makes this one of an earlier attempt: its restart backs off as a
     # crash. What counts here is one that shows nothing.
     wait = None if news.reason == "ErrImagePull" else timedelta(seconds=draft.view.settings.retry_seconds)
-    _fail_again(draft, news.key, news.attempt, news.reason, news.message, wait)
+    standing = draft.standings.get(news.key)
+    image = news.image or (standing.role.container.image if standing is not None else "")
+    _fail_again(draft, news.key, _failure(draft, news.attempt, news.reason, news.message, image), wait)
 
 
-def _fail_again(draft: Draft, key: str, attempt: int, reason: str, message: str, wait: timedelta | None = None) -> None:
-    """Remember a failure; without ``wait`` it backs off: 10 s doubling to 300 s (images/image_manager.go)."""
-    settings, before = draft.view.settings, draft.memory.failures.get(key)
-    count = before.count + 1 if before is not None and before.reason == reason else 1
+def _failure(draft: Draft, attempt: int, reason: str, message: str, image: str = "") -> Failure:
     now = draft.view.now
-    retry_at = now + (wait if wait is not None else _doubling(count, settings))
-    failure = Failure(attempt=attempt, reason=reason, message=message, count=count, at=now, retry_at=retry_at)
-    draft.keep_failure(key, failure)
+    return Failure(attempt=attempt, reason=reason, message=message, count=1, at=now, retry_at=now, image=image)
+
+
+def _fail_again(draft: Draft, key: str, failure: Failure, wait: timedelta | None = None) -> None:
+    """Remember a failure; without ``wait`` it backs off: 10 s doubling to 300 s (images/image_manager.go)."""
+    before = draft.memory.failures.get(key)
+    again = before is not None and (before.reason, before.image) == (failure.reason, failure.image)
+    count = before.count + 1 if before is not None and again else 1
+    retry_at = failure.at + (wait if wait is not None else _doubling(count, draft.view.settings))
+    draft.keep_failure(key, msgspec.structs.replace(failure, count=count, retry_at=retry_at))
 
 
 def _doubling(count: int, settings: CoreSettings) -> timedelta:
@@ -106,13 +126,29 @@ def _doubling(count: int, settings: CoreSettings) -> timedelta:
 
 def _hook_failed(draft: Draft, news: a.HookFailed) -> None:
     """A failed preStop is only told; a failed postStart costs the container its life."""
-    reason = "FailedPostStartHook" if news.hook == "PostStart" else "FailedPreStopHook"
+    reason = "FailedPostStartHook" if news.hook == POST_START else "FailedPreStopHook"
     draft.event(news.key, reason, f"{news.hook}Hook failed", warning=True)
     standing = draft.standings.get(news.key)
-    ours = standing is not None and standing.newest is not None and standing.newest.id == news.container_id
-    if news.hook == "PostStart" and standing is not None and ours and standing.alive and standing.stop is None:
+    instance = standing.newest if standing is not None else None
+    if news.hook != POST_START or standing is None or instance is None or instance.id != news.container_id:
+        return
+    if standing.stop is not None:
+        return
+    draft.keep_failure(news.key, _failure(draft, instance.attempt + 1, POST_START_ERROR, news.message))
+    if standing.alive:
         allowed = grace(draft.view.pod.spec.termination_grace_period_seconds, None)
-        draft.begin_stop(standing, "hook", "FailedPostStartHook", allowed)
+        draft.begin_stop(standing, HOOK, "FailedPostStartHook", allowed)
+
+
+def _unmounted(message: str) -> str:
+    """The reason of volumes that could not be made; a directory is not one of them (kubelet.go makePodDataDirs)."""
+    return "Failed" if message.startswith("error making pod data directories") else FAILED_MOUNT
+
+
+def _say_unkilled(draft: Draft, action: str, message: str) -> None:
+    """What cannot be stopped or removed at the end of a pod is told, each thing once (kubelet.go killPod)."""
+    if draft.record.ending is not None and action in _ENDS and draft.once(f"FailedKillPod/{message}"):
+        draft.event(a.POD, "FailedKillPod", f"error killing pod: {message}", warning=True)
 
 
 def _confirm(draft: Draft, container_id: ContainerID, signal: str) -> None:

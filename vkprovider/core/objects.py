@@ -6,16 +6,29 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from vkprovider.errors import SpecError
+from vkprovider.errors import SpecError, VkError
 from vkprovider.model.refs import ObjectRef
 
-Objects = Mapping[ObjectRef, Mapping[str, Any] | None]
-"""Fetched objects by reference, None for one that does not exist."""
+Objects = Mapping[ObjectRef, Mapping[str, Any] | VkError | None]
+"""Fetched objects by reference: None for one that does not exist, an error where that cannot be known now."""
 
 
 def not_found(ref: ObjectRef) -> str:
     """The API server's words for a missing object (apimachinery/pkg/api/errors NewNotFound)."""
     return f'{ref.kind.lower()} "{ref.name}" not found'
+
+
+def content_of(ref: ObjectRef, objects: Objects, *, optional: bool) -> Mapping[str, Any]:
+    """A raw object, empty for an optional one that does not exist.
+
+    Raises VkError: SpecError in the API server's words where it is missing, or what stands in its place.
+    """
+    found = objects[ref]
+    if isinstance(found, VkError):
+        raise found
+    if found is None and not optional:
+        raise SpecError(not_found(ref))
+    return found or {}
 
 
 def config_map_text(raw: Mapping[str, Any]) -> dict[str, str]:

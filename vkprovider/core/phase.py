@@ -12,6 +12,7 @@ from vkprovider.core.view import PodView
 from vkprovider.model.observed import Run
 
 PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
+OVER = (SUCCEEDED, FAILED)
 
 
 def find_phase(view: PodView, roles: Roles, standings: Mapping[str, Standing]) -> str:
@@ -46,7 +47,7 @@ def _last_phase(view: PodView, roles: Roles, standings: Mapping[str, Standing]) 
 def _live_phase(view: PodView, roles: Roles, standings: Mapping[str, Standing]) -> str:
     """Pending until every app has run once, and again while a new sandbox is initialized; else Running."""
     apps = [standings[r.name] for r in roles.apps]
-    touched = [s for s in apps if s.newest is not None and s.newest.run is not Run.CREATED]
+    touched = [s for s in apps if s.newest is not None and (s.newest.run is not Run.CREATED or s.previous is not None)]
     if len(touched) < len(apps):
         return PENDING
     if any(s.alive for s in touched):

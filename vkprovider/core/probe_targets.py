@@ -9,25 +9,28 @@ import msgspec
 from vkprovider.core.actions import ProbeTarget
 from vkprovider.core.expansion import expand
 from vkprovider.core.sidecars import Kind
-from vkprovider.core.standing import Standing
+from vkprovider.core.standing import Standing, is_up
 from vkprovider.core.view import PodView, Verdicts
 from vkprovider.model.container import Container
-from vkprovider.model.observed import Run
 from vkprovider.model.probe import Probe
 
 
 def wanted_probes(view: PodView, standings: Mapping[str, Standing]) -> tuple[ProbeTarget, ...]:
     """The probes of all running containers: startup until it has succeeded, then liveness and readiness.
 
-    Plain init containers are never probed. Once the pod's end has begun only readiness goes on, so that a pod can
-    still say that it takes no more work (pkg/kubelet/prober/prober_manager.go StopLivenessAndStartup).
+    They begin when postStart is over: until then a kubelet's worker has told nobody of the new instance. What was
+    paused by hand still runs for a kubelet, and a probe finds out that it does not answer. Plain init containers are
+    never probed. Once the pod's end has begun only readiness goes on, so that a pod can still say that it takes no
+    more work (pkg/kubelet/prober/prober_manager.go StopLivenessAndStartup).
     """
     return tuple(target for standing in standings.values() for target in _targets(view, standing))
 
 
 def _targets(view: PodView, standing: Standing) -> Iterator[ProbeTarget]:
     instance, container = standing.newest, standing.role.container
-    if instance is None or instance.run is not Run.RUNNING or standing.role.kind is Kind.INIT:
+    if standing.role.kind in (Kind.INIT, Kind.EPHEMERAL):
+        return
+    if instance is None or not is_up(view, standing.role, instance):
         return
     for kind, probe in _kinds(view, standing, view.verdicts.get(instance.id, Verdicts())):
         yield ProbeTarget(

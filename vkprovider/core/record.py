@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from vkprovider.model.container import ResourceRequirements
+from vkprovider.model.observed import ContainerState
 from vkprovider.model.refs import ContainerID
 
 
@@ -18,7 +20,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why and until when one container instance is being stopped. Only a recorded Stop may turn 137 into 0.
 
     ``cause`` is "end" for the end of the pod, else why a single container is restarted: liveness, startup,
-    definition, hook, unknown. TERM is sent again after a crash if ``term_sent`` was not yet known.
+    definition, resize, hook, unknown. TERM is sent again after a crash if ``term_sent`` was not yet known.
     """
 
     cause: str
@@ -29,11 +31,14 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kill_sent: bool = False
 
 
+DELETED, DEADLINE_EXCEEDED, EVICTED = "Deleted", "DeadlineExceeded", "Evicted"  # causes of an end
+
+
 class Ending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The end of the pod, from the moment it was decided. It never goes back, and its deadline only shrinks.
 
-    ``cause``: Completed, InitFailed, SandboxLost, Deleted, DeadlineExceeded. ``reason`` and ``message`` are
-    published on the pod; ``failed`` forces phase Failed whatever the exit codes. ``force`` skips TERM.
+    ``cause``: Completed, InitFailed, SandboxLost, Deleted, DeadlineExceeded, Overruled, Evicted. ``reason`` and
+    ``message`` are published on the pod; ``failed`` forces phase Failed whatever the exit codes. ``force`` skips TERM.
     """
 
     cause: str
@@ -45,6 +50,14 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     force: bool = False
 
 
+class Resizing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A resize that was allocated and is not yet done everywhere. ``reason`` is Error while it does not succeed."""
+
+    generation: int = 0
+    reason: str = ""
+    message: str = ""
+
+
 class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 1
     start_time: datetime | None = None  # status.startTime: set once
@@ -53,6 +66,10 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stops: dict[ContainerID, Stop] = {}
     hooks: tuple[str, ...] = ()  # "<container id>/PostStart": begun, never to be repeated
     final: dict[str, Any] | None = None  # the terminal status, once published
+    lost: tuple[ContainerState, ...] = ()  # found missing, see ``core.lost``
+    allocated: dict[str, ResourceRequirements] = {}  # what each container was given of the node
+    resized: dict[ContainerID, ResourceRequirements] = {}  # instances that no longer run with what they began with
+    resizing: Resizing | None = None
 
 
 class ImageReady(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,11 +78,15 @@ class ImageReady(msgspec.Struct, frozen=True, kw_only=True):
     image_id: str
 
 
+POST_START_ERROR = "PostStartHookError"  # the reason of a failure that cost a container its life
 ANY_ATTEMPT = -1  # of a failure that says nothing of one attempt
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """The last failed start of a container: the kubelet's reason cache, with the time of the next try."""
+    """The last failed start of a container: the kubelet's reason cache, with the time of the next try.
+
+    ``image`` is the one that it was to be started with, "" where that is no matter.
+    """
 
     attempt: int
     reason: str
@@ -73,6 +94,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     at: datetime
     retry_at: datetime
+    image: str = ""
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,10 +102,25 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
 
 
+class PendingResize(msgspec.Struct, frozen=True, kw_only=True):
+    """A resize that the node cannot give now (Deferred) or ever (Infeasible)."""
+
+    reason: str
+    message: str
+    generation: int
+
+
 class PodMemory(msgspec.Struct, frozen=True, kw_only=True):
     volumes_ready: bool = False
+    volumes_made: int = 0  # the version that is on disk; one is counted whenever something may have changed
+    volumes_wanted: int = 0
+    volumes_show: Any = None  # what of the pod's own metadata they were last asked to show
+    volumes_renew_at: datetime | None = None
     images: dict[str, ImageReady] = {}
     failures: dict[str, Failure] = {}  # by container name; "" for the sandbox and the volumes
     conditions: dict[str, Condition] = {}
     said: frozenset[str] = frozenset()  # events that are due once
+    pending: PendingResize | None = None
+    resize_retry_at: datetime | None = None  # after an update that failed
+    newest: tuple[ContainerState, ...] = ()  # of each container, at the last look
     torn_down: bool = False

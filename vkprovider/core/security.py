@@ -29,6 +29,12 @@ def groups(pod: Pod) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(gid) for gid in (*own, *context.supplemental_groups)))
 
 
+def common_user(pod: Pod) -> int | None:
+    """The uid that the spec has all containers run as, None where it names none or several (pkg/volume/util)."""
+    users = {_run_as_user(pod, container) for container in (*pod.spec.init_containers, *pod.spec.containers)}
+    return users.pop() if len(users) == 1 else None
+
+
 def verify_non_root(pod: Pod, container: Container, image_user: str) -> None:
     """Raise Fault where runAsNonRoot is set and the container would, or might, run as root.
 

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     MARKED = "marked sidecar"
     APP = "app"
     JOB = "job sidecar"
+    EPHEMERAL = "ephemeral container"
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,27 +60,30 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stops_with_apps(self) -> bool:
-        return self.kind in (Kind.APP, Kind.INIT)
+        return self.kind in (Kind.APP, Kind.INIT, Kind.EPHEMERAL)
 
     @property
     def field_path(self) -> str:
         """Where the container stands in the spec, as events name it."""
-        return f"spec.{'containers' if self.regular else 'initContainers'}{{{self.name}}}"
+        section = "ephemeralContainers" if self.kind is Kind.EPHEMERAL else "initContainers"
+        return f"spec.{'containers' if self.regular else section}{{{self.name}}}"
 
 
 class Roles(msgspec.Struct, frozen=True, kw_only=True):
-    """Every container of a pod with its role: ``inits`` (plain and native) in list order, then the regular ones.
+    """Every container of a pod with its role: ``inits`` (plain and native) in list order, then the regular ones, then
+    those that were added to the running pod for debugging.
 
     ``ignored`` holds a sentence per mark or switch that has no effect: (field path, event reason, message).
     """
 
     inits: tuple[Role, ...]
     regulars: tuple[Role, ...]
+    ephemerals: tuple[Role, ...] = ()
     ignored: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def all(self) -> tuple[Role, ...]:
-        return self.inits + self.regulars
+        return self.inits + self.regulars + self.ephemerals
 
     @property
     def marked(self) -> tuple[Role, ...]:
@@ -103,7 +107,7 @@ class Roles(msgspec.Struct, frozen=True, kw_only=True):
     def stop_waves(self) -> tuple[tuple[Role, ...], ...]:
         """Who is stopped together, in which order: apps first, then the sidecars in the reverse of their start.
 
-        A plain init container that still runs goes with the apps. A job sidecar follows the apps.
+        A plain init container that still runs goes with the apps, as ephemeral ones do. A job sidecar follows the apps.
         """
         natives = tuple(r for r in self.inits if r.kind is Kind.NATIVE)
         job = tuple(r for r in self.regulars if r.kind is Kind.JOB)
@@ -141,6 +145,10 @@ def classify(pod: Pod) -> Roles:
     """Give every container of the pod its role. Only literal env values count, never valueFrom or envFrom."""
     inits = tuple(_init_role(c) for c in pod.spec.init_containers)
     regulars = tuple(_regular_role(c) for c in pod.spec.containers)
+    ephemerals = tuple(
+        Role(container=c, kind=Kind.EPHEMERAL, why="ephemeral container: added to the pod while it ran")
+        for c in pod.spec.ephemeral_containers
+    )
     ignored = [note for c in pod.spec.containers for note in _bad_priorities(c)]
     if regulars and not any(r.keeps_alive for r in regulars):
         names = ", ".join(r.name for r in regulars)
@@ -154,7 +162,7 @@ def classify(pod: Pod) -> Roles:
         )
         why = "app: every regular container of the pod is marked as a sidecar, so the marks are ignored"
         regulars = tuple(msgspec.structs.replace(r, kind=Kind.APP, why=why) for r in regulars)
-    return Roles(inits=inits, regulars=regulars, ignored=tuple(ignored))
+    return Roles(inits=inits, regulars=regulars, ephemerals=ephemerals, ignored=tuple(ignored))
 
 
 def _init_role(container: Container) -> Role:

@@ -6,9 +6,10 @@ from datetime import datetime
 
 import msgspec
 
-from vkprovider.core.actions import Action
+from vkprovider.core.actions import Action, RunHook
+from vkprovider.core.allocation import applied, same
 from vkprovider.core.record import ANY_ATTEMPT, Failure, Stop
-from vkprovider.core.restarts import restart_delay, restarts
+from vkprovider.core.restarts import ANEW, restart_delay, restarts
 from vkprovider.core.sidecars import Kind, Role, Roles
 from vkprovider.core.view import PodView
 from vkprovider.model.labels import spec_hash
@@ -21,13 +22,16 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """One container now.
 
     ``current`` is the newest instance if it counts for the present sandbox; an older sandbox's instances are only
-    history, save for the exit of an app. ``newest`` is the newest of all. ``restart_at`` is when an ended container
-    may run again, None if it never will.
+    history, save for the exit of an app. ``newest`` is the newest of all, ``previous`` the one before it.
+    ``restart_at`` is when an ended container may run again, None if it never will. ``shown`` is an ended instance that
+    is published as if it ran on, because the one that replaces it is not up yet; ``ready`` is its readiness then.
     """
 
     role: Role
     current: ContainerState | None
     newest: ContainerState | None
+    previous: ContainerState | None
+    shown: ContainerState | None
     started: bool
     ready: bool
     stop: Stop | None
@@ -38,6 +42,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         return self.role.name
+
+    @property
+    def published(self) -> ContainerState | None:
+        """The instance that the status is about."""
+        return self.shown or self.newest
 
     @property
     def alive(self) -> bool:
@@ -64,8 +73,12 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def retry_at(self) -> datetime | None:
-        """When the next start may be tried if the last try failed; failures of earlier attempts are history."""
+        """When the next start may be tried if the last try failed. Failures of earlier attempts are history, and so are
+        those with another image.
+        """
         if self.failure is None or self.failure.attempt not in (ANY_ATTEMPT, self.next_attempt):
+            return None
+        if self.failure.image and self.failure.image != self.role.container.image:
             return None
         return self.failure.retry_at
 
@@ -86,22 +99,45 @@ def hook_key(container_id: str, hook: str) -> str:
 
 
 def _stand(view: PodView, role: Role) -> Standing:
-    newest = view.observed.newest(role.name)
+    instances = view.observed.instances(role.name)
+    newest, previous = (*instances, None, None)[:2]
     current = newest if newest is not None and _counts(view, role, newest) else None
-    stop = view.record.stops.get(newest.id) if newest is not None else None
+    shown = _shown(view, role, newest, previous)
     started = current is not None and _started(view, role, current)
-    failure = view.memory.failures.get(role.name)
+    probed = shown or (current if started else None)
     return Standing(
         role=role,
         current=current,
         newest=newest,
+        previous=previous,
+        shown=shown,
         started=started,
-        ready=started and current is not None and _ready(view, role, current),
-        stop=stop,
+        ready=probed is not None and _ready(view, role, probed),
+        stop=view.record.stops.get(newest.id) if newest is not None else None,
         busy=view.in_flight.get(role.name),
-        failure=failure,
-        restart_at=_restart_at(view, role, current, stop) if current is not None else None,
+        failure=view.memory.failures.get(role.name),
+        restart_at=_restart_at(view, role, current, previous),
     )
+
+
+def _shown(
+    view: PodView, role: Role, newest: ContainerState | None, previous: ContainerState | None
+) -> ContainerState | None:
+    """A run that was stopped for another image or other resources stands until the new one is up, its postStart
+    included, or has failed. A kubelet's worker is busy that long and publishes nothing; so a pod stays ready.
+    """
+    if newest is None or view.record.ending is not None:
+        return None
+    if newest.run is Run.EXITED:
+        old, attempt = newest, newest.attempt + 1
+    elif previous is not None and not is_up(view, role, newest):
+        old, attempt = previous, newest.attempt
+    else:
+        return None
+    stop, failure = view.record.stops.get(old.id), view.memory.failures.get(role.name)
+    if old.run is not Run.EXITED or stop is None or stop.cause not in ANEW:
+        return None
+    return None if failure is not None and failure.attempt == attempt else old
 
 
 def _counts(view: PodView, role: Role, instance: ContainerState) -> bool:
@@ -111,21 +147,30 @@ def _counts(view: PodView, role: Role, instance: ContainerState) -> bool:
     newest_sandbox = view.observed.sandboxes[0] if view.observed.sandboxes else None
     if newest_sandbox is None or instance.sandbox_id == newest_sandbox.id or instance.alive:
         return True
+    if role.kind is Kind.EPHEMERAL:
+        return True
     if not role.keeps_alive and role.kind is not Kind.JOB:
         return view.record.ending is not None
     return instance.run is Run.EXITED and not restarts(view.pod, role, instance, None)
 
 
-def _started(view: PodView, role: Role, instance: ContainerState) -> bool:
-    """Running, postStart finished, startup probe succeeded. A plain init container is started as it runs."""
+def is_up(view: PodView, role: Role, instance: ContainerState) -> bool:
+    """Running, and its postStart finished."""
     if instance.run not in (Run.RUNNING, Run.PAUSED):
         return False
-    container = role.container
-    if container.lifecycle is not None and container.lifecycle.post_start is not None:
-        begun = hook_key(instance.id, POST_START) in view.record.hooks
-        if not begun or view.in_flight.get(role.name) is not None:
-            return False
-    if container.startup_probe is not None and role.kind is not Kind.INIT:
+    lifecycle = role.container.lifecycle
+    if lifecycle is None or lifecycle.post_start is None:
+        return True
+    busy = view.in_flight.get(role.name)
+    begun = hook_key(instance.id, POST_START) in view.record.hooks
+    return begun and not (isinstance(busy, RunHook) and busy.hook == POST_START)
+
+
+def _started(view: PodView, role: Role, instance: ContainerState) -> bool:
+    """Up, and its startup probe succeeded. A plain init container is started as it runs."""
+    if not is_up(view, role, instance):
+        return False
+    if role.container.startup_probe is not None and role.kind is not Kind.INIT:
         verdicts = view.verdicts.get(instance.id)
         return verdicts is not None and verdicts.started is True
     return True
@@ -140,8 +185,22 @@ def _ready(view: PodView, role: Role, instance: ContainerState) -> bool:
     return verdicts is not None and verdicts.ready is True
 
 
-def _restart_at(view: PodView, role: Role, instance: ContainerState, stop: Stop | None) -> datetime | None:
-    if instance.run is not Run.EXITED or not restarts(view.pod, role, instance, stop):
+def _restart_at(
+    view: PodView, role: Role, instance: ContainerState | None, before: ContainerState | None
+) -> datetime | None:
+    if instance is None or instance.run is not Run.EXITED:
+        return None
+    stop = view.record.stops.get(instance.id)
+    if not restarts(view.pod, role, instance, stop):
         return None
     ended_at = instance.finished_at or instance.created_at
-    return ended_at + restart_delay(role, instance, stop, spec_hash(role.container), view.settings)
+    return ended_at + restart_delay(instance, before, stop, back_off_hash(view, role, instance), view.settings)
+
+
+def back_off_hash(view: PodView, role: Role, instance: ContainerState) -> str:
+    """The hash an instance must have for its back-off to go on. No instance has that of other resources: a container
+    that got more memory need not wait (kuberuntime_manager.go GetBackoffKey).
+    """
+    container = role.container
+    unchanged = same(applied(view.record, instance, container), container.resources)
+    return spec_hash(container) if unchanged else ""

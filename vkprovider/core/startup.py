@@ -14,10 +14,10 @@ import msgspec
 from vkprovider.core.actions import Action, PullImage, RunHook, StartContainer
 from vkprovider.core.restarts import next_backoff_seconds
 from vkprovider.core.sidecars import Kind, Role, Roles
-from vkprovider.core.standing import POST_START, Standing, hook_key
+from vkprovider.core.standing import POST_START, Standing, back_off_hash, hook_key
 from vkprovider.core.view import PodView
+from vkprovider.model.container import Container, EphemeralContainer
 from vkprovider.model.defaults import pull_policy
-from vkprovider.model.labels import spec_hash
 from vkprovider.model.observed import Run
 from vkprovider.model.refs import ContainerID
 
@@ -34,6 +34,8 @@ def plan_startup(view: PodView, roles: Roles, standings: Mapping[str, Standing],
     """The next steps of a pod that lives, has a sandbox and has its volumes."""
     plan = StartPlan()
     walk = _Walk(view, standings, sandbox_id, plan)
+    for role in roles.ephemerals:  # even while the pod is not yet initialized
+        walk.keep_running(role)
     if is_initialized(roles, standings):
         for role in roles.inits:
             if role.kind is Kind.NATIVE:
@@ -149,14 +151,27 @@ class _Walk:
         if image is None or image.attempt != attempt or image.image != container.image:
             policy = container.image_pull_policy or pull_policy(container.image)
             return PullImage(key=standing.name, image=container.image, policy=policy, attempt=attempt)
-        before = standing.newest if standing.newest is None or standing.newest.attempt < attempt else None
         return StartContainer(
             key=standing.name,
             attempt=attempt,
             sandbox_id=self.sandbox_id,
             image_id=image.image_id,
-            backoff_seconds=next_backoff_seconds(before, spec_hash(container), self.view.settings),
+            backoff_seconds=self._backoff_seconds(standing),
+            target_id=self._target(container),
         )
+
+    def _backoff_seconds(self, standing: Standing) -> int:
+        before, ended = standing.previous, standing.newest
+        if ended is not None and ended.attempt == standing.next_attempt:
+            before, ended = None, None  # it was never started, and is taken up
+        wanted = back_off_hash(self.view, standing.role, ended) if ended is not None else ""
+        return next_backoff_seconds(ended, before, standing.stop, wanted, self.view.settings)
+
+    def _target(self, container: Container) -> ContainerID:
+        """The container whose processes an ephemeral one is to see, "" where there is none (yet)."""
+        name = container.target_container_name if isinstance(container, EphemeralContainer) else ""
+        target = self.standings.get(name)
+        return target.newest.id if target is not None and target.newest is not None else ContainerID("")
 
     def _post_start(self, standing: Standing) -> None:
         instance, lifecycle = standing.newest, standing.role.container.lifecycle

@@ -9,8 +9,8 @@ from vkprovider.core.actions import POD, PullImage, RemoveSandbox, RunHook, Tear
 from vkprovider.core.draft import Draft
 from vkprovider.core.ending import find_ending
 from vkprovider.core.phase import quiet
-from vkprovider.core.record import Ending
-from vkprovider.core.restarts import DEFINITION
+from vkprovider.core.record import ANY_ATTEMPT, DEADLINE_EXCEEDED, Ending
+from vkprovider.core.restarts import DEFINITION, LIVENESS, STARTUP, UNKNOWN, policy
 from vkprovider.core.sidecars import Kind, Role
 from vkprovider.core.standing import POST_START, Standing
 from vkprovider.core.termination import END, grace, join_end, stop_grace, stop_step, turns
@@ -24,7 +24,7 @@ def begin_end(draft: Draft) -> Ending | None:
     ending = find_ending(draft.view, draft.roles, draft.standings)
     if ending is None:
         return None
-    if draft.record.ending is None and ending.reason:
+    if draft.record.ending is None and ending.cause == DEADLINE_EXCEEDED:
         draft.event(POD, ending.reason, ending.message)
     draft.note(ending=ending)
     for standing in draft.standings.values():
@@ -35,6 +35,9 @@ def begin_end(draft: Draft) -> Ending | None:
 
 def carry_on_end(draft: Draft, ending: Ending) -> None:
     """The next steps of a pod that ends: containers in their order, then the sandbox, then what a deletion removes."""
+    failure = draft.memory.failures.get(POD)
+    if failure is not None and failure.attempt != ANY_ATTEMPT:  # of a sandbox or volumes that nobody wants any more
+        draft.forget_failure(POD)
     turn = turns(draft.roles, draft.standings)
     for standing in draft.standings.values():
         if isinstance(standing.busy, PullImage):
@@ -100,17 +103,19 @@ def _why_replace(view: PodView, standing: Standing) -> tuple[str, str] | None:
     """The cause of a single stop, and its Killing message in the kubelet's words."""
     instance, role = standing.newest, standing.role
     assert instance is not None
+    if role.kind is Kind.EPHEMERAL:
+        return None
     if instance.run is Run.UNKNOWN:
-        return "unknown", 'Container is in "unknown" state, try killing it before restart'
+        return UNKNOWN, 'Container is in "unknown" state, try killing it before restart'
     if instance.spec_hash != spec_hash(role.container) and role.kind is not Kind.INIT:
         return DEFINITION, f"{_called(role)} definition changed{_and_restarts(view, role, always=True)}"
     verdicts = view.verdicts.get(instance.id)
     if verdicts is None:
         return None
     if verdicts.started is False and role.container.startup_probe is not None:
-        return "startup", f"{_called(role)} failed startup probe{_and_restarts(view, role)}"
+        return STARTUP, f"{_called(role)} failed startup probe{_and_restarts(view, role)}"
     if verdicts.live is False:
-        return "liveness", f"{_called(role)} failed liveness probe{_and_restarts(view, role)}"
+        return LIVENESS, f"{_called(role)} failed liveness probe{_and_restarts(view, role)}"
     return None
 
 
@@ -122,5 +127,5 @@ def _and_restarts(view: PodView, role: Role, *, always: bool = False) -> str:
     """Upstream says so of regular containers only (kuberuntime_manager.go, kuberuntime_container.go)."""
     if role.kind is Kind.NATIVE:
         return ""
-    will = always or role.sidecar or view.pod.spec.restart_policy != "Never"
+    will = always or role.sidecar or policy(view.pod, role) != "Never"
     return ", will be restarted" if will else ""

@@ -128,7 +128,8 @@ def _signal(standing: Standing, signal: str) -> SignalContainer:
 
 
 def _up(standing: Standing) -> bool:
-    return standing.newest is not None and standing.newest.run is Run.RUNNING
+    """What was paused by hand counts: its hook fails, and users hear of it."""
+    return standing.newest is not None and standing.newest.run in (Run.RUNNING, Run.PAUSED)
 
 
 def stop_grace(role: Role, cause: str, pod_grace: timedelta) -> timedelta:

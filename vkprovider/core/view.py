@@ -37,6 +37,21 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     retry_seconds: int = 10  # after a failed create, sandbox or volume
 
 
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """What the node has for pods, and what all others take of it: cpu in thousandths, memory in bytes."""
+
+    allocatable: Mapping[str, int]
+    used: Mapping[str, int] = {}
+
+
+class Eviction(msgspec.Struct, frozen=True, kw_only=True):
+    """Why the node itself wants a pod to end. Its grace is cut to ``grace_seconds`` where that is less."""
+
+    reason: str
+    message: str
+    grace_seconds: int | None = None
+
+
 class PodView(msgspec.Struct, frozen=True, kw_only=True):
     pod: Pod
     now: datetime
@@ -47,3 +62,5 @@ class PodView(msgspec.Struct, frozen=True, kw_only=True):
     news: tuple[News, ...] = ()
     in_flight: Mapping[str, Action] = {}
     verdicts: Mapping[ContainerID, Verdicts] = {}
+    room: Room | None = None  # None where nobody counts: every resize fits
+    eviction: Eviction | None = None

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
-from vkprovider.core.objects import Objects, config_map_bytes, not_found, secret_bytes
+from vkprovider.core.claimed import bound_path, claim_ref, claims
+from vkprovider.core.nested import mount_points_in
+from vkprovider.core.projections import (
+    Fetched,
+    File,
+    NodeShare,
+    is_projection,
+    object_refs,
+    projected_files,
+    without_backsteps,
+)
 from vkprovider.core.resources import pod_memory_limit
-from vkprovider.errors import SpecError
+from vkprovider.errors import SpecError, VkError
 from vkprovider.model.pod import Pod
 from vkprovider.model.quantity import whole
 from vkprovider.model.refs import ObjectRef
-from vkprovider.model.volume import ConfigMapVolume, EmptyDir, KeyToPath, SecretVolume, Volume
+from vkprovider.model.volume import EmptyDir, Volume
 
 MEMORY = "Memory"
 
-_MAX_PATH = 4096
-_MAX_FILE_NAME = 255
+_PLUGINS = {
+    "config_map": "configmap",
+    "secret": "secret",
+    "downward_api": "downward-api",
+    "projected": "projected",
+    "persistent_volume_claim": "local-volume",
+}
 
 
 class _Planned(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,19 +53,15 @@ class MemoryVolume(_Planned, frozen=True, kw_only=True):
     options: Mapping[str, str]
 
 
-class File(msgspec.Struct, frozen=True, kw_only=True):
-    """``path`` is relative to the volume, clean, and cannot leave it."""
-
-    path: str
-    data: bytes
-    mode: int
-
-
 class Projection(_Planned, frozen=True, kw_only=True):
-    """Files made from an object, replaced all at once when it changes. ``path`` is the volume's directory."""
+    """Files made from objects, replaced all at once when they change. ``path`` is the volume's directory.
+
+    ``mount_points`` are directories in it that other volumes are mounted on.
+    """
 
     path: str
     files: tuple[File, ...]
+    mount_points: tuple[str, ...] = ()
 
 
 class HostPathCheck(_Planned, frozen=True, kw_only=True):
@@ -60,7 +71,19 @@ class HostPathCheck(_Planned, frozen=True, kw_only=True):
     type: str
 
 
-PlannedVolume = EmptyDirectory | MemoryVolume | Projection | HostPathCheck
+class ClaimedPath(_Planned, frozen=True, kw_only=True):
+    """A directory of the host that a claim stands for. ``link`` is where the pod's containers have it from.
+
+    ``type`` is as in ``HostPathCheck``. Where it is ``given_to_group`` the pod's fsGroup gets it.
+    """
+
+    link: str
+    path: str
+    type: str
+    given_to_group: bool
+
+
+PlannedVolume = EmptyDirectory | MemoryVolume | Projection | HostPathCheck | ClaimedPath
 
 
 class VolumePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,21 +100,19 @@ class VolumePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def needed_objects(pod: Pod) -> frozenset[ObjectRef]:
-    """The ConfigMaps and Secrets the pod's volumes are made from."""
-    return frozenset(ref for volume in pod.spec.volumes if (ref := _reference(pod, volume)) is not None)
+    """The ConfigMaps and Secrets the pod's volumes are made from, and the claims that stand for some."""
+    files = {ref for volume in pod.spec.volumes for ref in object_refs(pod, volume)}
+    return frozenset(files.union(claims(pod)))
 
 
-def plan_volumes(pod: Pod, objects: Objects, pod_dir: str, node_memory: int) -> VolumePlan:
-    """Plan every volume of the pod. ``objects`` holds all that ``needed_objects`` names.
-
-    ``pod_dir`` is the absolute path of the pod's directory, ``node_memory`` the machine's memory in bytes.
-    """
+def plan_volumes(pod: Pod, fetched: Fetched, pod_dir: str, node: NodeShare) -> VolumePlan:
+    """Plan every volume of the pod. ``pod_dir`` is the absolute path of the pod's directory."""
     planned: list[PlannedVolume] = []
     failures: list[str] = []
     for volume in pod.spec.volumes:
         try:
-            planned.append(_plan(pod, volume, objects, pod_dir, node_memory))
-        except SpecError as exc:
+            planned.append(_plan(pod, volume, fetched, pod_dir, node))
+        except VkError as exc:
             failures.append(mount_failure(volume.name, str(exc)))
     return VolumePlan(
         pod_uid=pod.metadata.uid,
@@ -111,7 +132,7 @@ def volume_path(volume: Volume, pod_dir: str) -> str:
     """Where on the host a volume that is not in memory lies."""
     if volume.host_path is not None:
         return posixpath.normpath(volume.host_path.path)
-    plugin = "configmap" if volume.config_map else "secret" if volume.secret else "empty-dir"
+    plugin = next((name for field, name in _PLUGINS.items() if getattr(volume, field) is not None), "empty-dir")
     return posixpath.join(pod_dir, "volumes", f"kubernetes.io~{plugin}", volume.name)
 
 
@@ -124,25 +145,27 @@ def memory_volume_name(pod: Pod, volume: Volume) -> str:
     return f"vkprovider_{pod.metadata.uid}_{volume.name}"
 
 
-def without_backsteps(path: str) -> bool:
-    """Whether no element of a path is ``..`` (pkg/volume/validation ValidatePathNoBacksteps)."""
-    return ".." not in path.split("/")
-
-
-def _plan(pod: Pod, volume: Volume, objects: Objects, pod_dir: str, node_memory: int) -> PlannedVolume:
-    """Raises SpecError where the volume cannot be made."""
+def _plan(pod: Pod, volume: Volume, fetched: Fetched, pod_dir: str, node: NodeShare) -> PlannedVolume:
+    """Raises VkError where the volume cannot be made."""
     path = volume_path(volume, pod_dir)
-    if volume.config_map is not None:
-        return Projection(name=volume.name, path=path, files=_config_map_files(pod, volume.config_map, objects))
-    if volume.secret is not None:
-        return Projection(name=volume.name, path=path, files=_secret_files(pod, volume.secret, objects))
+    if is_projection(volume):
+        return Projection(
+            name=volume.name,
+            path=path,
+            files=projected_files(pod, volume, fetched, node),
+            mount_points=mount_points_in(pod, volume.name),
+        )
     if volume.host_path is not None:
         if not without_backsteps(volume.host_path.path):
             raise SpecError(f"invalid HostPath `{volume.host_path.path}`: must not contain '..'")
         return HostPathCheck(name=volume.name, path=path, type=volume.host_path.type)
+    if volume.persistent_volume_claim is not None:
+        bound = bound_path(claim_ref(pod, volume.persistent_volume_claim), fetched.objects)
+        kind, shared = bound.type, bound.given_to_group
+        return ClaimedPath(name=volume.name, link=path, path=bound.path, type=kind, given_to_group=shared)
     if volume.empty_dir is None and _has_unknown_source(pod, volume):
         raise SpecError("no volume plugin matched")
-    return _plan_empty_dir(pod, volume, path, node_memory)
+    return _plan_empty_dir(pod, volume, path, node.memory)
 
 
 def _has_unknown_source(pod: Pod, volume: Volume) -> bool:
@@ -166,63 +189,3 @@ def _plan_empty_dir(pod: Pod, volume: Volume, path: str, node_memory: int) -> Pl
         engine_name=memory_volume_name(pod, volume),
         options={"type": "tmpfs", "device": "tmpfs", "o": f"size={min(s for s in sizes if s > 0)},{access}"},
     )
-
-
-def _reference(pod: Pod, volume: Volume) -> ObjectRef | None:
-    if volume.config_map is not None:
-        return ObjectRef("ConfigMap", pod.metadata.namespace, volume.config_map.name)
-    if volume.secret is not None:
-        return ObjectRef("Secret", pod.metadata.namespace, volume.secret.secret_name)
-    return None
-
-
-def _config_map_files(pod: Pod, source: ConfigMapVolume, objects: Objects) -> tuple[File, ...]:
-    ref = ObjectRef("ConfigMap", pod.metadata.namespace, source.name)
-    raw = objects[ref]
-    if raw is None and not source.optional:
-        raise SpecError(not_found(ref))
-    missing = None if source.optional else "configmap references non-existent config key"
-    return _files(config_map_bytes(raw or {}), source.items, source.default_mode, missing)
-
-
-def _secret_files(pod: Pod, source: SecretVolume, objects: Objects) -> tuple[File, ...]:
-    ref = ObjectRef("Secret", pod.metadata.namespace, source.secret_name)
-    raw = objects[ref]
-    if raw is None and not source.optional:
-        raise SpecError(not_found(ref))
-    missing = None if source.optional else "references non-existent secret key"
-    return _files(secret_bytes(raw or {}), source.items, source.default_mode, missing)
-
-
-def _files(
-    content: Mapping[str, bytes], items: Iterable[KeyToPath], default_mode: int, missing: str | None
-) -> tuple[File, ...]:
-    """The files of a volume: all keys, or the chosen ones. ``missing`` is the complaint about an absent key."""
-    chosen = tuple(items) or tuple(KeyToPath(key=key, path=key) for key in sorted(content))
-    files: dict[str, File] = {}
-    for item in chosen:
-        if item.key in content:
-            path = _clean(item.path)
-            mode = default_mode if item.mode is None else item.mode
-            files[path] = File(path=path, data=content[item.key], mode=mode)
-        elif missing is not None:
-            raise SpecError(f"{missing}: {item.key}")
-    return tuple(files.values())
-
-
-def _clean(path: str) -> str:
-    """A path inside a volume. Raises SpecError by the rules of pkg/volume/util/atomic_writer.go validatePath."""
-    elements = path.split("/")
-    if not path:
-        raise SpecError('invalid path: must not be empty: ""')
-    if posixpath.isabs(path):
-        raise SpecError(f"invalid path: must be relative path: {path}")
-    if len(path) > _MAX_PATH:
-        raise SpecError(f"invalid path: must be less than or equal to {_MAX_PATH} characters")
-    if not without_backsteps(path):
-        raise SpecError(f"invalid path: must not contain '..': {path}")
-    if any(len(element) > _MAX_FILE_NAME for element in elements):
-        raise SpecError(f"invalid path: filenames must be less than or equal to {_MAX_FILE_NAME} characters")
-    if elements[0].startswith(".."):
-        raise SpecError(f"invalid path: must not start with '..': {path}")
-    return posixpath.normpath(path)

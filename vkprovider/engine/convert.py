@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from vkprovider.model import labels as keys
 from vkprovider.model.create import ContainerCreate, Limits, Mount, PortBinding
-from vkprovider.model.observed import ContainerState, PodObservation, Run, SandboxState
-from vkprovider.model.refs import ContainerID
+from vkprovider.model.observed import ContainerState, ContainerUser, PodObservation, Run, SandboxState
+from vkprovider.model.refs import ContainerID, PodKey
 from vkprovider.ports import EngineInfo, ImageInfo, StoredImage
 
 Json = Mapping[str, Any]
@@ -22,6 +24,8 @@ START_FAILED = 128  # containerd's exit code for a container that could not be s
 LOWEST_OOM_SCORE = -998  # a sandbox's (pkg/kubelet/qos/policy.go)
 LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}  # the kubelet's 10Mi x 5 files
 
+_NOBODY: Mapping[ContainerID, ContainerUser] = {}
+_UPDATABLE = ("CpuShares", "CpuQuota", "CpuPeriod", "Memory", "MemorySwap")
 _WHOSE = (keys.NODE, keys.TYPE, keys.POD_UID, keys.CONTAINER_NAME, keys.ATTEMPT)
 _RUN = {
     "created": Run.CREATED,
@@ -50,6 +54,7 @@ def create_body(spec: ContainerCreate) -> dict[str, Any]:
         "Tty": spec.tty,
         "OpenStdin": spec.stdin,
         "StdinOnce": spec.stdin_once,
+        "StopSignal": spec.stop_signal,
         "Hostname": spec.hostname,
         "ExposedPorts": {_port(port): {} for port in spec.ports},
         "Healthcheck": {"Test": ["NONE"]},  # probes decide, not the image
@@ -94,6 +99,12 @@ def _limits(limits: Limits) -> dict[str, Any]:
         "OomScoreAdj": limits.oom_score_adj,
     }
     return _given(config)
+
+
+def update_body(limits: Limits) -> dict[str, Any]:
+    """The body of ``POST /containers/{id}/update``. What is 0 is left as it is: a limit cannot be taken away."""
+    fields = _limits(limits)
+    return {name: fields[name] for name in _UPDATABLE if name in fields}
 
 
 def _mount(mount: Mount) -> dict[str, Any]:
@@ -152,21 +163,27 @@ def same_instance(mine: Mapping[str, str], other: Mapping[str, str] | None) -> b
     return other is not None and all(mine.get(key) == other.get(key) for key in _WHOSE)
 
 
-def observation(seen: Iterable[Json]) -> PodObservation:
-    """What is seen of a pod: of each container the answer to inspect, or where there was none its line of the list."""
+def observation(seen: Iterable[Json], users: Mapping[ContainerID, ContainerUser] = _NOBODY) -> PodObservation:
+    """What is seen of a pod: of each container the answer to inspect, or where there was none its line of the list;
+    and as whom it runs.
+    """
     sandboxes: list[SandboxState] = []
     containers: list[ContainerState] = []
+    pod: PodKey | None = None
     for entry in seen:
         identity = keys.decode(_labels(entry))
         if identity is None:
             continue
+        pod = PodKey(identity.pod_namespace, identity.pod_name)
         if identity.type == keys.SANDBOX_TYPE:
             sandboxes.append(_sandbox(entry, identity))
         else:
-            containers.append(_container(entry, identity))
+            container = _container(entry, identity)
+            containers.append(msgspec.structs.replace(container, user=users.get(container.id)))
     return PodObservation(
         sandboxes=tuple(sorted(sandboxes, key=lambda s: (s.attempt, s.created_at), reverse=True)),
         containers=tuple(sorted(containers, key=lambda c: (c.attempt, c.created_at), reverse=True)),
+        pod=pod,
     )
 
 
@@ -214,6 +231,7 @@ def _container(entry: Json, identity: keys.ContainerIdentity) -> ContainerState:
         image_digest=identity.image_digest,
         backoff_seconds=identity.backoff_seconds,
         spec_hash=identity.hash,
+        resources=keys.decode_resources(identity.resources),
         stop_signal=entry["Config"].get("StopSignal") or "" if state else "",
         pid=state.get("Pid", 0),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -19,17 +20,28 @@ from vkprovider.engine.endpoint import find_endpoint
 from vkprovider.engine.execs import Execs
 from vkprovider.engine.images import Images
 from vkprovider.engine.kernel_limits import KernelLimits
+from vkprovider.engine.process_users import ProcessUsers
 from vkprovider.engine.sandbox_source import SandboxSource
 from vkprovider.engine.streaming import Streaming
-from vkprovider.engine.streams import logs
+from vkprovider.engine.streams import attach, logs
 from vkprovider.engine.tools import Tools
 from vkprovider.engine.unary import Unary
 from vkprovider.errors import EngineConflict, EngineNotFound, EngineUnavailable
-from vkprovider.model.create import ContainerCreate
+from vkprovider.model.create import ContainerCreate, Limits
 from vkprovider.model.labels import NODE, POD_UID
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.refs import ContainerID, PodUID
-from vkprovider.ports import EngineInfo, ExecResult, ImageInfo, LogLine, PullProgress, RegistryAuth, StoredImage
+from vkprovider.ports import (
+    EngineInfo,
+    ExecResult,
+    ExecStreams,
+    ImageInfo,
+    LogLine,
+    ProcessStreams,
+    PullProgress,
+    RegistryAuth,
+    StoredImage,
+)
 
 THREADS = 8
 UNARY_SECONDS = 30.0
@@ -40,8 +52,8 @@ class DockerEngine:
     """The containers of one node on a Docker engine.
 
     ``base_url`` "" means the engine that the ``docker`` command would use, ``sandbox_image`` "" the built-in one.
-    ``threads`` bounds the calls made at once, ``timeout`` how many seconds each may take; streams and pulls are not
-    counted and take their time. To be used within one event loop.
+    ``threads`` bounds the calls made at once (see ``Unary``), ``timeout`` how many seconds each may take; streams and
+    pulls are not counted and take their time. To be used within one event loop.
     Raises EngineUnavailable if no engine is configured; whether it answers is seen by the first call.
     """
 
@@ -64,6 +76,7 @@ class DockerEngine:
         self._limits = KernelLimits(
             endpoint.socket_path, lambda: self._tools.can_start_with({"OomScoreAdj": convert.LOWEST_OOM_SCORE})
         )
+        self._users = ProcessUsers()
         self._has_run: set[ContainerID] = set()  # adopted after they had run: to start them would run them twice
 
     @property
@@ -83,7 +96,8 @@ class DockerEngine:
     async def observe(self, uid: PodUID) -> PodObservation:
         entries = await self._list(f"{NODE}={self.node}", f"{POD_UID}={uid}")
         seen = await asyncio.gather(*(self._look_at(entry) for entry in entries))
-        return convert.observation(entry for entry in seen if entry is not None)
+        found = [entry for entry in seen if entry is not None]
+        return convert.observation(found, await self._users.look(found))
 
     async def create(self, spec: ContainerCreate) -> ContainerID:
         if spec.limits.oom_score_adj < 0 and not await self._limits.allows_negative_oom_score():
@@ -112,6 +126,15 @@ class DockerEngine:
             return False
         return True
 
+    async def update(self, container_id: ContainerID, limits: Limits) -> None:
+        await self._unary.call("POST", f"/containers/{container_id}/update", body=convert.update_body(limits))
+
+    async def memory_usage(self, container_id: ContainerID) -> int:
+        params: dict[str, str | int] = {"stream": 0, "one-shot": 1}
+        stats = await self._unary.call("GET", f"/containers/{container_id}/stats", params=params)
+        usage: int = (stats.get("memory_stats") or {}).get("usage", 0)
+        return usage
+
     async def remove(self, container_id: ContainerID) -> None:
         try:
             await self._unary.call("DELETE", f"/containers/{container_id}", params={"force": 1, "v": 1})
@@ -121,6 +144,7 @@ class DockerEngine:
             if "already in progress" not in str(exc):
                 raise
         self._has_run.discard(container_id)
+        self._users.forget(container_id)
 
     async def sandbox_image(self) -> str:
         return await self._sandbox.image()
@@ -138,6 +162,22 @@ class DockerEngine:
 
     async def exec(self, container_id: ContainerID, command: Sequence[str], timeout: float | None) -> ExecResult:
         return await self._execs.run(container_id, command, timeout)
+
+    def open_exec(
+        self, container_id: ContainerID, command: Sequence[str], *, stdin: bool = False, tty: bool = False
+    ) -> AbstractAsyncContextManager[ExecStreams]:
+        return self._execs.open(container_id, command, stdin=stdin, tty=tty)
+
+    def open_attach(
+        self, container_id: ContainerID, *, stdin: bool = False
+    ) -> AbstractAsyncContextManager[ProcessStreams]:
+        return attach(self._unary, self._streaming, container_id, stdin=stdin)
+
+    @asynccontextmanager
+    async def open_port(self, sandbox_id: ContainerID, port: int) -> AsyncIterator[ExecStreams]:
+        program: str = (await self._unary.call("GET", f"/containers/{sandbox_id}/json"))["Path"]
+        async with self._execs.open(sandbox_id, [program, "connect", str(port)], stdin=True, tty=False) as streams:
+            yield streams
 
     def logs(
         self,

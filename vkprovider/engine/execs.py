@@ -11,10 +11,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 
+from vkprovider.engine.attached import CommandStreams
 from vkprovider.engine.streaming import Streaming
 from vkprovider.engine.tools import Tools
 from vkprovider.engine.unary import Unary
@@ -25,6 +28,7 @@ from vkprovider.wire.stdcopy import SYSTEM_ERROR, Deframer
 
 LARGEST_OUTPUT = 10 * 1024  # what a kubelet keeps of a probe's (pkg/probe/exec/exec.go)
 KILL_SECONDS = 30.0
+HANG_UP_SECONDS = 1.0  # for a command to end by itself once it sees the end of its input
 _WAIT_FOR_START = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds between looks, for a start that is under way
 _FIRST_LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.005, 0.25
 log = structlog.get_logger()
@@ -54,6 +58,35 @@ class Execs:
             await self._give_up(exec_id, container_id)
             raise
         return ExecResult(exit_code=code, output=bytes(output))
+
+    @asynccontextmanager
+    async def open(
+        self, container_id: ContainerID, command: Sequence[str], *, stdin: bool, tty: bool
+    ) -> AsyncIterator[CommandStreams]:
+        """Run a command with its streams. Left before its end, it sees the end of its input, and is killed."""
+        body = {"AttachStdin": stdin, "AttachStdout": True, "AttachStderr": True, "Tty": tty, "Cmd": list(command)}
+        exec_id: str = (await self._unary.call("POST", f"/containers/{container_id}/exec", body=body))["Id"]
+        start = {"Detach": False, "Tty": tty}
+        async with self._streaming.hijack(f"/exec/{exec_id}/start", body=start) as connection:
+            streams = CommandStreams(
+                connection, tty=tty, resize=partial(self._resize, exec_id), exit_code=partial(self._exit_code, exec_id)
+            )
+            try:
+                yield streams
+            finally:
+                if not streams.ended:
+                    await self._hang_up(streams, exec_id, container_id)
+
+    async def _resize(self, exec_id: str, width: int, height: int) -> None:
+        await self._unary.call("POST", f"/exec/{exec_id}/resize", params={"w": width, "h": height})
+
+    async def _hang_up(self, streams: CommandStreams, exec_id: str, container_id: ContainerID) -> None:
+        try:
+            async with asyncio.timeout(HANG_UP_SECONDS):
+                await streams.end_input()
+                await streams.exit_code()
+        except (EngineError, TimeoutError):
+            await self._give_up(exec_id, container_id)
 
     async def _drain(self, exec_id: str, output: bytearray) -> None:
         """Start the command and take all it says, keeping the beginning: one that is not read from would stall."""

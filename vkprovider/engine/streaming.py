@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from vkprovider.engine.endpoint import Endpoint
+from vkprovider.engine.hijack import Hijacked, hijacked
 from vkprovider.engine.refusals import FAILURES, engine_error, refused
 from vkprovider.engine.unary import Params, Unary
 
@@ -42,6 +43,13 @@ class Streaming:
                 yield response.content
         except FAILURES as exc:
             raise engine_error(exc, pulling=pulling) from exc
+
+    @asynccontextmanager
+    async def hijack(self, path: str, *, params: Params | None = None, body: Any = None) -> AsyncIterator[Hijacked]:
+        """The bytes both ways of what is behind a path. Leaving hangs up. Raises as ``open`` does."""
+        version = await self._unary.version()
+        async with hijacked(self._endpoint, f"/v{version.api_version}{path}", params=params, body=body) as connection:
+            yield connection
 
     async def date(self) -> str:
         """The engine's clock, as HTTP writes it. Raises EngineUnavailable or EngineError."""

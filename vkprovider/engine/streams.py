@@ -1,10 +1,12 @@
-"""What a container says: its log, and the output of commands executed in it."""
+"""What a container says, now and then: its log, and its streams while it runs."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 
+from vkprovider.engine.attached import AttachedStreams
 from vkprovider.engine.log_lines import FramedLog, TerminalLog
 from vkprovider.engine.streaming import Streaming
 from vkprovider.engine.unary import Unary
@@ -39,3 +41,19 @@ async def logs(
                 yield line
         for line in log.finish():
             yield line
+
+
+@asynccontextmanager
+async def attach(
+    unary: Unary, streaming: Streaming, container_id: ContainerID, *, stdin: bool = False
+) -> AsyncIterator[AttachedStreams]:
+    """The streams of a container's first process, from now on."""
+    inspected = await unary.call("GET", f"/containers/{container_id}/json")
+
+    async def resize(width: int, height: int) -> None:
+        await unary.call("POST", f"/containers/{container_id}/resize", params={"w": width, "h": height})
+
+    params = {"stream": 1, "stdout": 1, "stderr": 1, "stdin": int(stdin)}
+    async with streaming.hijack(f"/containers/{container_id}/attach", params=params) as connection:
+        config = inspected["Config"]
+        yield AttachedStreams(connection, tty=config["Tty"], resize=resize, shared_input=not config["StdinOnce"])

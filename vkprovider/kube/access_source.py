@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import logging
 import os
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
 from vkprovider.errors import ApiUnauthorized
-from vkprovider.kube.credentials import Access, Rest
+from vkprovider.kube.credentials import Access, Connections
 
 PLUGIN_SECONDS = 60.0  # a credential plugin may ask an identity provider
 incluster_config: Any = incluster_config_  # the package has no types for these
@@ -51,19 +52,36 @@ class Source:
         except Exception as exc:  # the package raises whatever it stumbles over
             raise ApiUnauthorized(f"{self}: {_reason(exc)}") from exc
 
+    def cluster(self) -> dict[str, Any]:
+        """The cluster that a kubeconfig leads to, as in another kubeconfig: it needs no other file.
+
+        Raises ApiUnauthorized.
+        """
+        try:
+            loader = self._new_loader()
+            loader._load_cluster_info()
+            entry = dict(loader._cluster.value)
+            if loader.__dict__.get("ssl_ca_cert"):
+                entry.pop("certificate-authority", None)
+                entry["certificate-authority-data"] = b64encode(Path(loader.ssl_ca_cert).read_bytes()).decode()
+            return entry
+        except Exception as exc:  # the package raises whatever it stumbles over
+            raise ApiUnauthorized(f"{self}: {_reason(exc)}") from exc
+
     def _load(self, before: Access | None, fresh: bool) -> Access:
         if self._loader is None or fresh or not self._kubeconfig:
             self._loader = self._new_loader()
         elif before is not None and _has_plugin(self._loader) and not hasattr(self._loader, "exec_plugin_expiry"):
             return before  # what a plugin gives without a date is good until it is refused
         configuration: Any = Configuration()
+        configuration.connection_pool_maxsize = 0  # every watch holds a connection, and there is no telling how many
         configuration.client_session_kwargs = {"trust_env": False}  # or it would read ~/.netrc for every request
         self._fill_in(configuration)
         if not configuration.host:
             raise ValueError("it names no server")
         authorization, trust = configuration.api_key.get("BearerToken", "").strip(), _digest(configuration)
         same = before is not None and before.trust == trust
-        rest: Rest = before.rest if before is not None and same else RESTClientObject(configuration)
+        rest = before.rest if before is not None and same else Connections(RESTClientObject(configuration))
         return Access(rest=rest, server=configuration.host, authorization=authorization, trust=trust)
 
     def _new_loader(self) -> Any:

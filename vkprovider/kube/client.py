@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -98,6 +98,10 @@ class ApiClient:
         """The URL of the API server that is spoken to. Raises ApiUnauthorized if none is configured."""
         return (await self._credentials.get()).server
 
+    def credentials_renewed(self) -> None:
+        """Have them read again with the next request; what goes on meanwhile is not disturbed."""
+        self._credentials.renewed()
+
     async def aclose(self) -> None:
         await self._credentials.aclose()
 
@@ -110,13 +114,13 @@ class ApiClient:
         """An answer that is no error; leaving before its end hangs up. What goes wrong meanwhile is an ApiError."""
         access = await self._credentials.get()
         try:
-            response = await _send(access, call)
-            if response.status == 401:
-                renewed = await self._credentials.get(refused=access)
-                if renewed is not access:
-                    response.release()
-                    response = await _send(renewed, call)
-            async with response:
+            async with AsyncExitStack() as sent:
+                response = await sent.enter_async_context(_sent(access, call))
+                if response.status == 401:
+                    renewed = await self._credentials.get(refused=access)
+                    if renewed is not access:
+                        await sent.aclose()
+                        response = await sent.enter_async_context(_sent(renewed, call))
                 if response.status >= 400:
                     raise refused(call.verb, call.place, response.status, await response.read())
                 yield response
@@ -124,7 +128,8 @@ class ApiClient:
             raise unreachable(call.verb, call.place, access.server, exc) from exc
 
 
-async def _send(access: Access, call: _Call) -> aiohttp.ClientResponse:
+@asynccontextmanager
+async def _sent(access: Access, call: _Call) -> AsyncIterator[aiohttp.ClientResponse]:
     headers = {"Accept": JSON, "Content-Type": call.content_type, "User-Agent": f"vkprovider/{__version__}"}
     if access.authorization:
         headers["Authorization"] = access.authorization
@@ -135,9 +140,10 @@ async def _send(access: Access, call: _Call) -> aiohttp.ClientResponse:
         sock_read=call.silence_seconds,
     )
     method = _METHODS[call.verb]
-    answer = await access.rest.request(method, url, headers=headers, body=call.body, _request_timeout=timeout)
-    response: aiohttp.ClientResponse = answer.response
-    return response
+    async with access.rest.carrying() as rest:
+        answer = await rest.request(method, url, headers=headers, body=call.body, _request_timeout=timeout)
+        async with answer.response as response:
+            yield response
 
 
 async def _until_silent(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

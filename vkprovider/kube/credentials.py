@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import msgspec
@@ -25,10 +27,38 @@ class Rest(Protocol):
     async def close(self) -> None: ...
 
 
+class Connections:
+    """The connections that bear one identity. Once retired they last as long as what they carry: a watch goes on."""
+
+    def __init__(self, rest: Rest) -> None:
+        self._rest = rest
+        self._carried = 0
+        self._retired = False
+
+    @asynccontextmanager
+    async def carrying(self) -> AsyncIterator[Rest]:
+        """Meanwhile they stay open."""
+        self._carried += 1
+        try:
+            yield self._rest
+        finally:
+            self._carried -= 1
+            await self._close_if_done()
+
+    async def retire(self) -> None:
+        """Close them when the last answer has come to its end."""
+        self._retired = True
+        await self._close_if_done()
+
+    async def _close_if_done(self) -> None:
+        if self._retired and not self._carried:
+            await self._rest.close()
+
+
 class Access(msgspec.Struct, frozen=True, kw_only=True):
     """What a request needs. ``authorization`` is the header's value, "" where a client certificate says who we are."""
 
-    rest: Rest
+    rest: Connections
     server: str
     authorization: str
     trust: str  # a digest of certificates and proxy: where it differs, so must the connections
@@ -68,9 +98,13 @@ class Credentials:
                 return await self._load(fresh=False)
             return access
 
+    def renewed(self) -> None:
+        """Somebody has changed what is read: read it with the next request."""
+        self._loaded_at = -RELOAD_SECONDS
+
     async def aclose(self) -> None:
         if self._access is not None:
-            await self._access.rest.close()
+            await self._access.rest.retire()
 
     async def _load(self, *, fresh: bool) -> Access:
         self._loaded_at = self._clock.monotonic()
@@ -86,7 +120,7 @@ class Credentials:
             raise ApiUnauthorized(why) from exc
         self._access = access
         if before is not None and before.rest is not access.rest:
-            await before.rest.close()  # its connections bear the old certificate (client-go connrotation.CloseAll)
+            await before.rest.retire()  # its connections bear the old certificate
         return access
 
     def _read(self, before: Access | None, fresh: bool) -> Access:

@@ -135,6 +135,10 @@ class NodeRegistrar:
                 log.warning("the node has been deleted", node=self._settings.name)
                 self.node = None
 
+    def announce_shutdown(self) -> None:
+        """Tell users that the node is going, its pods with it."""
+        self._tell(NodeEvent(reason="Shutdown", message="Shutdown manager detected shutdown event"))
+
     async def shut_down(self) -> None:
         """Have the node shown as not ready. Raises ApiError; waits for the API server as long as it takes."""
         self.shutting_down = True

@@ -34,6 +34,7 @@ class NodeFlags(msgspec.Struct, frozen=True, kw_only=True):
 
     nodename: str = ""
     kubeconfig: str = ""
+    bootstrap_kubeconfig: str = ""
     kind: str | None = None  # None without --kind, "" for the only kind cluster there is
     namespace: str = ""
     labels: tuple[str, ...] = ()  # each KEY=VALUE[,KEY=VALUE...]
@@ -41,34 +42,41 @@ class NodeFlags(msgspec.Struct, frozen=True, kw_only=True):
     disable_taint: bool = False
     internal_ip: str = ""
     port: int = 0
+    client_ca_file: str = ""
     max_pods: int = MAX_PODS
     system_reserved: str = ""  # RESOURCE=QUANTITY[,RESOURCE=QUANTITY...]
     min_free_disk: int = MIN_FREE_DISK_PERCENT
-    node_restriction: bool = False
     daemonsets: str = DaemonSetPolicy.IGNORE
+    drain: bool = False
+    drain_timeout: int = 0
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the node is to be. ``internal_ip`` "" stands for the address this machine reaches the API server from.
 
     ``node_restriction`` is for an identity ``system:node:<name>``, which the API server allows less: labels and taints
-    that it would refuse are left out. ``reserved`` are quantities kept from pods. With less than
-    ``min_free_disk_percent`` of the disk free the node is under DiskPressure; 0 switches that off.
+    that it would refuse are left out; it is known once the API server was asked. ``reserved`` are quantities kept from
+    pods. With less than ``min_free_disk_percent`` of the disk free the node is under DiskPressure; 0 switches that off.
+    With ``drain`` the pods end before the node stops, each within ``drain_seconds`` if its own grace is not shorter.
     """
 
     name: str
     kubeconfig: str = ""  # "" for the service account of the pod that vkprovider itself runs in
+    bootstrap_kubeconfig: str = ""  # to ask for a certificate with, instead of the kubeconfig
     kind: str | None = None
     namespace: str = ""  # "" for pods of all namespaces
     labels: Mapping[str, str] = {}
     taint: Taint | None = DEFAULT_TAINT
     internal_ip: str = ""
     port: int = KUBELET_PORT
+    client_ca_file: str = ""  # "" for those that the API server publishes
     max_pods: int = MAX_PODS
     reserved: Mapping[str, str] = {}
     min_free_disk_percent: int = MIN_FREE_DISK_PERCENT
     node_restriction: bool = False
     daemonsets: DaemonSetPolicy = DaemonSetPolicy.IGNORE
+    drain: bool = False
+    drain_seconds: int | None = None
 
 
 def load_node_settings(flags: NodeFlags, environ: Mapping[str, str], hostname: str) -> NodeSettings:
@@ -76,17 +84,20 @@ def load_node_settings(flags: NodeFlags, environ: Mapping[str, str], hostname: s
     return NodeSettings(
         name=_name(flags, environ, hostname),
         kubeconfig=flags.kubeconfig or environ.get("KUBECONFIG", ""),
+        bootstrap_kubeconfig=_bootstrap(flags),
         kind=flags.kind,
         namespace=flags.namespace,
         labels=_labels(flags.labels),
         taint=None if flags.disable_taint else _taint(flags.taint, environ),
         internal_ip=_address(flags.internal_ip or environ.get("VKUBELET_POD_IP", "")),
         port=_port(str(flags.port or environ.get("KUBELET_PORT") or KUBELET_PORT)),
+        client_ca_file=flags.client_ca_file,
         max_pods=_at_least_one("--max-pods", flags.max_pods),
         reserved=_reserved(flags.system_reserved),
         min_free_disk_percent=_percent("--min-free-disk", flags.min_free_disk),
-        node_restriction=flags.node_restriction,
         daemonsets=_policy(flags.daemonsets),
+        drain=flags.drain,
+        drain_seconds=_drain_seconds(flags),
     )
 
 
@@ -99,6 +110,16 @@ def _name(flags: NodeFlags, environ: Mapping[str, str], hostname: str) -> str:
         complaints.append(f"must be no more than {_NAME_MAX} characters")
     _check(f"the node's name {name!r} (--nodename, DEFAULT_NODE_NAME)", complaints)
     return name
+
+
+def _bootstrap(flags: NodeFlags) -> str:
+    for flag, given in (("--kubeconfig", flags.kubeconfig), ("--kind", flags.kind is not None)):
+        if flags.bootstrap_kubeconfig and given:
+            raise ConfigError(
+                f"--bootstrap-kubeconfig and {flag}: give one of them; a node that asks for its certificate keeps "
+                "a kubeconfig of its own in the state directory"
+            )
+    return flags.bootstrap_kubeconfig
 
 
 def _labels(given: Iterable[str]) -> dict[str, str]:
@@ -176,6 +197,14 @@ def _at_least_one(flag: str, number: int) -> int:
     if number < 1:
         raise ConfigError(f"{flag}: {number} is less than 1")
     return number
+
+
+def _drain_seconds(flags: NodeFlags) -> int | None:
+    if not flags.drain_timeout:
+        return None
+    if not flags.drain:
+        raise ConfigError("--drain-timeout: says how long --drain may take, and that is not given")
+    return _at_least_one("--drain-timeout", flags.drain_timeout)
 
 
 def _percent(flag: str, number: int) -> int:

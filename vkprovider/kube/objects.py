@@ -1,27 +1,175 @@
-"""The ConfigMaps and Secrets that pods refer to."""
+"""What pods refer to: ConfigMaps and Secrets, followed by one watch for each, claims, and service accounts' tokens.
+
+A watch of a single object is what a node may have (plugin/pkg/auth/authorizer/node), and all that a kubelet keeps
+(pkg/kubelet/util/manager/watch_based_manager.go): pods that refer to the same object share it. While the API server
+cannot be reached, what was seen last holds, so that containers can be restarted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
-from vkprovider.errors import ApiNotFound
-from vkprovider.kube.client import ApiClient
-from vkprovider.kube.resources import CONFIG_MAPS, SECRETS
-from vkprovider.model.refs import ObjectRef
+import msgspec
+import structlog
 
-_RESOURCES = {"ConfigMap": CONFIG_MAPS, "Secret": SECRETS}
+from vkprovider.core.tokens import Token, renewal
+from vkprovider.errors import ApiError, ApiInvalid, ApiNotFound
+from vkprovider.kube.backoff import share
+from vkprovider.kube.client import ApiClient, Json
+from vkprovider.kube.reflector import Changed, Reflector, Removed, Replaced, Update
+from vkprovider.kube.resources import CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, VOLUME_CLAIMS, VOLUMES
+from vkprovider.model.refs import ObjectRef, PodUID, TokenRef
+from vkprovider.ports import WaitingClock
+
+_RESOURCES = {
+    "ConfigMap": CONFIG_MAPS,
+    "Secret": SECRETS,
+    "PersistentVolumeClaim": VOLUME_CLAIMS,
+    "PersistentVolume": VOLUMES,
+}
+_RETRY = timedelta(minutes=1)  # of a renewal that failed, while the old token still holds
+
+log = structlog.get_logger()
 
 
 class KubeObjects:
-    """The ``ObjectStore`` of a cluster: asks for each object when it is needed."""
+    """The ``ObjectStore`` of a cluster."""
 
-    def __init__(self, api: ApiClient) -> None:
+    def __init__(self, api: ApiClient, clock: WaitingClock) -> None:
         self._api = api
+        self._clock = clock
+        self._followed: dict[ObjectRef, _Followed] = {}
+        self._refs: dict[PodUID, frozenset[ObjectRef]] = {}
+        self._tokens: dict[TokenRef, _Held] = {}
 
     async def get(self, ref: ObjectRef) -> Mapping[str, Any] | None:
         """The raw object, or None if it does not exist. Raises ApiError if that cannot be known now."""
+        followed = self._followed.get(ref)
+        if followed is not None and followed.known:
+            return followed.raw
         try:
             return await self._api.get(_RESOURCES[ref.kind].at(ref.namespace, ref.name))
         except ApiNotFound:
             return None
+
+    def follow(self, uid: PodUID, refs: frozenset[ObjectRef], changed: Callable[[ObjectRef], None]) -> None:
+        before = self._refs.get(uid, frozenset())
+        for ref in before - refs:
+            followed = self._followed[ref]
+            del followed.listeners[uid]
+            if not followed.listeners:
+                self._followed.pop(ref).task.cancel()
+        for ref in refs:
+            if ref not in self._followed:
+                self._followed[ref] = _Followed(ref, self._api, self._clock)
+            self._followed[ref].listeners[uid] = changed
+        if refs:
+            self._refs[uid] = refs
+        else:
+            self._refs.pop(uid, None)
+
+    async def token(self, ref: TokenRef) -> Token:
+        """The token at hand until it is due, then another one; the old one as long as it holds if none can be had.
+
+        Raises ApiError.
+        """
+        now = self._clock.now()
+        held = self._tokens.get(ref)
+        if held is not None and now < held.token.renew_at:
+            return held.token
+        try:
+            fresh = await self._request(ref)
+        except ApiError as exc:
+            if held is None or held.expires_at <= now:
+                raise
+            log.warning("a token cannot be renewed; the old one goes on", pod=ref.pod, error=str(exc))
+            return msgspec.structs.replace(held.token, renew_at=now + _RETRY)
+        self._tokens = {other: held for other, held in self._tokens.items() if held.expires_at > now} | {ref: fresh}
+        return fresh.token
+
+    async def aclose(self) -> None:
+        """Follow nothing any more."""
+        tasks = [followed.task for followed in self._followed.values()]
+        self._followed.clear()
+        self._refs.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _request(self, ref: TokenRef) -> _Held:
+        place = SERVICE_ACCOUNTS.at(ref.namespace, ref.service_account, "token")
+        answer = await self._api.create(place, _token_request(ref))
+        try:
+            answered = msgspec.convert(answer, _TokenAnswer)
+        except msgspec.ValidationError as exc:
+            raise ApiInvalid(f"cannot create {place}: the API server's answer has no token: {exc}") from exc
+        expires_at = answered.status.expiration_timestamp
+        renew_at = renewal(expires_at, answered.spec.expiration_seconds or ref.seconds, share(str(ref)))
+        return _Held(token=Token(value=answered.status.token, renew_at=renew_at), expires_at=expires_at)
+
+
+class _Held(msgspec.Struct, frozen=True, kw_only=True):
+    token: Token
+    expires_at: datetime
+
+
+class _Asked(msgspec.Struct, rename="camel"):
+    expiration_seconds: int | None = None
+
+
+class _Given(msgspec.Struct, rename="camel"):
+    token: str
+    expiration_timestamp: datetime
+
+
+class _TokenAnswer(msgspec.Struct):
+    """The part of authentication/v1 TokenRequest that is read."""
+
+    spec: _Asked
+    status: _Given
+
+
+class _Followed:
+    """One object under watch. ``raw`` is None where it does not exist, once that is ``known``."""
+
+    def __init__(self, ref: ObjectRef, api: ApiClient, clock: WaitingClock) -> None:
+        self.known = False
+        self.raw: Json | None = None
+        self.listeners: dict[PodUID, Callable[[ObjectRef], None]] = {}
+        self._ref = ref
+        place = _RESOURCES[ref.kind].at(ref.namespace)
+        reflector = Reflector(api, place, clock, selectors={"fieldSelector": f"metadata.name={ref.name}"})
+        self.task = asyncio.get_running_loop().create_task(self._run(reflector), name=f"watch of {ref}")
+
+    async def _run(self, reflector: Reflector) -> None:
+        async for update in reflector.updates():
+            raw = _object(update)
+            if self.known and _version(raw) == _version(self.raw):
+                continue
+            self.known, self.raw = True, raw
+            for changed in tuple(self.listeners.values()):
+                changed(self._ref)
+
+
+def _object(update: Update) -> Json | None:
+    match update:
+        case Replaced(objects):
+            return objects[0] if objects else None
+        case Changed(raw):
+            return raw
+        case Removed():
+            return None
+
+
+def _version(raw: Json | None) -> str:
+    return raw["metadata"]["resourceVersion"] if raw is not None else ""
+
+
+def _token_request(ref: TokenRef) -> Json:
+    bound = {"apiVersion": "v1", "kind": "Pod", "name": ref.pod, "uid": ref.pod_uid}
+    audiences = [ref.audience] if ref.audience else []
+    spec = {"audiences": audiences, "expirationSeconds": ref.seconds, "boundObjectRef": bound}
+    return {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}

@@ -72,10 +72,11 @@ def is_over(raw: Json) -> bool:
 
 
 def over_record(pod: Pod, record: PodRecord | None, now: datetime) -> PodRecord:
-    """The record of a pod that the API says is over: nothing of it is started again, what still runs is ended."""
-    record = record or PodRecord()
-    if record.final is not None:
+    """The record of a pod that the API says is over: nothing of it is started again, what still runs is ended. Where
+    nothing was written down of it, what the API shows is how it ended.
+    """
+    if record is not None:
         return record
     deadline = now + timedelta(seconds=pod.spec.termination_grace_period_seconds)
-    ending = record.ending or Ending(cause="Completed", began_at=now, deadline=deadline)
-    return msgspec.structs.replace(record, ending=ending, final=published_part(pod.raw["status"]))
+    ending = Ending(cause="Overruled", began_at=now, deadline=deadline)
+    return PodRecord(ending=ending, final=published_part(pod.raw["status"]))

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from vkprovider.core.admission import Rejection
-from vkprovider.core.claims import Claim, claim
+from vkprovider.core.allocation import as_allocated
+from vkprovider.core.claims import Claim, claim_if_readable
 from vkprovider.core.record import PodRecord
 from vkprovider.errors import SpecError
 from vkprovider.kube.client import Json
@@ -34,7 +35,12 @@ log = structlog.get_logger()
 class Node(Protocol):
     """The part of the node that a source needs: ``node.dispatcher.Dispatcher`` has it."""
 
+    @property
+    def workers(self) -> Mapping[PodUID, object]: ...
+
     def sync(self, pod: Pod, record: PodRecord | None = None) -> None: ...
+
+    def claim(self, uid: PodUID) -> Claim | None: ...
 
 
 class Statuses(Protocol):
@@ -61,6 +67,14 @@ class LeftBehind(Protocol):
 
     @property
     def pod(self) -> Json: ...
+
+
+Left = TypeVar("Left", bound=LeftBehind)
+
+
+def of_namespace(namespace: str, left: Mapping[PodUID, Left]) -> dict[PodUID, Left]:
+    """Those in the namespace that the node is for, "" for all: of others it is not told whether they still exist."""
+    return {u: each for u, each in left.items() if namespace in ("", (each.pod.get("metadata") or {}).get("namespace"))}
 
 
 def let_everyone_in(pod: Pod, others: Iterable[Claim]) -> None:
@@ -95,6 +109,16 @@ class PodSource:
     def pods(self) -> tuple[Pod, ...]:
         """The pods whose objects exist, those included that were turned away."""
         return tuple(known.pod for known in self._known.values())
+
+    def known(self) -> frozenset[PodUID]:
+        """The uids of all pods that are anybody's business: they have an object, or still end without one."""
+        return frozenset(self._known.keys() | self._node.workers.keys())
+
+    def end_unknown(self, pod: Pod) -> None:
+        """End what an earlier process left, and neither the API nor its own record knows any more."""
+        log.warning("containers of a pod that nobody knows; ending them", pod=str(pod.key), uid=pod.uid)
+        self._statuses.vanished(pod)
+        self._node.sync(ended(pod, self._clock.now(), ORPHANS_GRACE))
 
     async def run(self, updates: AsyncIterator[Update]) -> None:
         async for update in updates:
@@ -148,7 +172,8 @@ class PodSource:
         if turned_away is not None:
             self._turn_away(uid, raw, pod, turned_away)
             return
-        self._known[uid] = _Known(pod, raw)
+        known = self._known[uid] = _Known(pod, raw)
+        known.given = as_allocated(pod, record) if record is not None else pod
         if is_over(raw):
             record = over_record(pod, record, self._clock.now())
         self._node.sync(leave_a_second(pod), record)
@@ -159,7 +184,6 @@ class PodSource:
         before, known.mark = known.mark, mark_of(raw)
         overruled = is_over(raw) and not known.over and self._statuses.phase(uid) not in OVER
         known.over = known.over or is_over(raw)
-        known.overruled = known.overruled or overruled
         if self._statuses.is_gone(uid) or (known.mark == before and not overruled):
             return
         if known.turned_away:
@@ -169,7 +193,7 @@ class PodSource:
         known.pod = read(raw, known.pod.raw)
         if overruled:
             log.warning("somebody else has said that a pod is over; ending it", pod=str(known.pod.key), uid=uid)
-        self._node.sync(ended(known.pod, self._clock.now()) if known.overruled else leave_a_second(known.pod))
+        self._node.sync(leave_a_second(known.pod))
 
     def _lose(self, uid: PodUID) -> None:
         """Its object is gone."""
@@ -211,23 +235,22 @@ class PodSource:
     def _claims(self) -> list[Claim]:
         """What the pods need that are let in and not over."""
         living = (k for k in self._known.values() if not (k.turned_away or k.over))
-        return [known.claim for known in living if self._statuses.phase(known.pod.uid) not in OVER]
+        counted = (k for k in living if self._statuses.phase(k.pod.uid) not in OVER)
+        return [self._node.claim(k.pod.uid) or k.claim for k in counted]
 
 
 class _Known:
-    """A pod whose object exists. ``over``: so says the API. ``overruled``: it did so before the node."""
+    """A pod whose object exists. ``over``: so says the API, be it before the node or after. ``given`` is the pod with
+    what it was given of the node, as far as that was known when it was met.
+    """
 
     def __init__(self, pod: Pod, raw: Json) -> None:
-        self.pod = pod
+        self.pod = self.given = pod
         self.mark = mark_of(raw)
         self.over = is_over(raw)
-        self.overruled = False
         self.turned_away = False
 
     @cached_property
     def claim(self) -> Claim:
         """What it takes of the node; nothing where that cannot be read."""
-        try:
-            return claim(self.pod)
-        except SpecError:
-            return Claim()
+        return claim_if_readable(self.given)

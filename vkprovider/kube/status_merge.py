@@ -16,8 +16,13 @@ Json: TypeAlias = dict[str, Any]
 OVER = ("Succeeded", "Failed")
 _WHY_OVER = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
 _READINESS = ("Ready", "ContainersReady")
+_PASSING = ("PodResizePending", "PodResizeInProgress")  # of the kubelet's conditions, those that go again
 _KUBELETS_CONDITIONS = ("PodReadyToStartContainers", "Initialized", *_READINESS, "PodScheduled")
-_CONTAINERS = {"containerStatuses": "containers", "initContainerStatuses": "initContainers"}
+_CONTAINERS = {
+    "containerStatuses": "containers",
+    "initContainerStatuses": "initContainers",
+    "ephemeralContainerStatuses": "ephemeralContainers",
+}
 _SET_ONCE = ("startTime", "qosClass")
 _KEYED = ("podIPs", "hostIPs")  # lists that a strategic merge patch would add to
 _KUBELETS_FIELDS = ("phase", "reason", "message", "observedGeneration", "hostIP", "podIP", *_SET_ONCE, *_KEYED)
@@ -52,7 +57,7 @@ def merge(pod: Mapping[str, Any], ours: Json, now: str) -> Merged:
     held_back = []
     for key, section in _CONTAINERS.items():
         if old.get(key) or ours.get(key):
-            wanted = ours.get(key) or []
+            wanted = _with_users(old.get(key) or [], ours.get(key) or [])
             status[key] = _merge_containers(pod.get("spec") or {}, section, old.get(key) or [], wanted)
             held_back += [s["name"] for s in wanted if s not in status[key]]
     return Merged(status, tuple(held_back))
@@ -77,7 +82,7 @@ def published_part(status: Mapping[str, Any]) -> Json:
 
 def owned(status: Mapping[str, Any], ours: Mapping[str, Any]) -> Any:
     """The part of a status that ``ours`` says something about, in a form that can be compared."""
-    types = {condition["type"] for condition in ours.get("conditions") or ()}
+    types = {condition["type"] for condition in ours.get("conditions") or ()} | {*_PASSING}
     part = {key: status.get(key) for key in ours if key != "conditions"}
     conditions = [c for c in status.get("conditions") or () if c["type"] in types]
     return pruned(part | {"conditions": conditions})
@@ -97,7 +102,7 @@ def _merge_conditions(old: Json, ours: Json, phase: str, now: str) -> list[Json]
     """Others' conditions first and as they are, then ours."""
     before = {condition["type"]: condition for condition in old.get("conditions") or ()}
     mine = {condition["type"]: condition for condition in ours.get("conditions") or ()}
-    foreign = [condition for kind, condition in before.items() if kind not in mine]
+    foreign = [condition for kind, condition in before.items() if kind not in mine and kind not in _PASSING]
     return foreign + [_condition(before.get(kind, {}), condition, phase, now) for kind, condition in mine.items()]
 
 
@@ -114,10 +119,17 @@ def _condition(earlier: Json, condition: Json, phase: str, now: str) -> Json:
 def _conditions_patch(old: list[Json], new: list[Json]) -> Json:
     before = {condition["type"]: condition for condition in old}
     changed = [c for c in new if pruned(before.get(c["type"])) != pruned(c)]
-    if not changed:
+    gone = [{"type": kind, "$patch": "delete"} for kind in before.keys() - {c["type"] for c in new}]
+    if not changed and not gone:
         return {}
-    cleared = ({key: None for key in before.get(c["type"], {}) if key not in c} | c for c in changed)
-    return {"$setElementOrder/conditions": [{"type": c["type"]} for c in new], "conditions": list(cleared)}
+    cleared = [{key: None for key in before.get(c["type"], {}) if key not in c} | c for c in changed]
+    return {"$setElementOrder/conditions": [{"type": c["type"]} for c in new], "conditions": cleared + gone}
+
+
+def _with_users(old: list[Json], ours: list[Json]) -> list[Json]:
+    """Ours, with the users that only an earlier process knew: they are seen while a container runs."""
+    known = {status["containerID"]: status["user"] for status in old if status.get("containerID") and "user" in status}
+    return [{"user": known[s["containerID"]]} | s if s.get("containerID") in known else s for s in ours]
 
 
 def _merge_containers(spec: Mapping[str, Any], section: str, old: list[Json], ours: list[Json]) -> list[Json]:
@@ -128,7 +140,8 @@ def _merge_containers(spec: Mapping[str, Any], section: str, old: list[Json], ou
     result = []
     for status in ours:
         earlier = before.pop(status["name"], None)
-        final = earlier is not None and _is_final(earlier, specs.get(status["name"], {}), policy)
+        never_again = "Never" if section == "ephemeralContainers" else policy
+        final = earlier is not None and _is_final(earlier, specs.get(status["name"], {}), never_again)
         result.append(earlier if earlier is not None and final and _ended(status) is None else status)
     return result + list(before.values())
 

@@ -21,10 +21,19 @@ class ObjectFieldSelector(Model, frozen=True, kw_only=True):
     api_version: str = "v1"
 
 
+class ResourceFieldSelector(Model, frozen=True, kw_only=True):
+    """A request or limit of a container, as in ``limits.cpu``, in units of ``divisor``; "0" stands for 1."""
+
+    resource: str
+    container_name: str = ""  # "" in a container's own variables
+    divisor: str | int | float = "0"
+
+
 class EnvVarSource(Model, frozen=True, kw_only=True):
     config_map_key_ref: KeySelector | None = None
     secret_key_ref: KeySelector | None = None
     field_ref: ObjectFieldSelector | None = None
+    resource_field_ref: ResourceFieldSelector | None = None
 
 
 class EnvVar(Model, frozen=True, kw_only=True):
@@ -56,6 +65,7 @@ class VolumeMount(Model, frozen=True, kw_only=True):
     name: str
     mount_path: str
     sub_path: str = ""
+    sub_path_expr: str = ""  # the same with $(NAME) of the container's variables
     read_only: bool = False
     mount_propagation: str = "None"
 
@@ -65,6 +75,33 @@ class ResourceRequirements(Model, frozen=True, kw_only=True):
 
     limits: dict[str, str | int | float] = {}
     requests: dict[str, str | int | float] = {}
+
+
+class ContainerResizePolicy(Model, frozen=True, kw_only=True):
+    """What a change of one resource of a running container costs: NotRequired or RestartContainer."""
+
+    resource_name: str = ""
+    restart_policy: str = "NotRequired"
+
+
+class ExitCodes(Model, frozen=True, kw_only=True):
+    """A set of exit codes: those listed (``In``), or all others (``NotIn``)."""
+
+    operator: str = ""
+    values: tuple[int, ...] = ()
+
+
+class RestartRule(Model, frozen=True, kw_only=True):
+    """A rule that comes before the container's restart policy; ``action`` is Restart."""
+
+    action: str = ""
+    exit_codes: ExitCodes | None = None
+
+    def restarts(self, code: int) -> bool:
+        """Whether a container that ended with this code is restarted by it."""
+        if self.action != "Restart" or self.exit_codes is None:
+            return False
+        return (code in self.exit_codes.values) is (self.exit_codes.operator == "In")
 
 
 class Capabilities(Model, frozen=True, kw_only=True):
@@ -85,7 +122,9 @@ class SecurityContext(Model, frozen=True, kw_only=True):
 
 
 class Container(Model, frozen=True, kw_only=True):
-    """A container of any kind. ``restart_policy`` "Always" on an init container makes it a native sidecar."""
+    """A container of any kind. ``restart_policy`` is its own, where it has one; with "Always" an init container is a
+    native sidecar.
+    """
 
     name: str
     image: str = ""
@@ -96,7 +135,9 @@ class Container(Model, frozen=True, kw_only=True):
     env: tuple[EnvVar, ...] = ()
     env_from: tuple[EnvFromSource, ...] = ()
     resources: ResourceRequirements = ResourceRequirements()
+    resize_policy: tuple[ContainerResizePolicy, ...] = ()
     restart_policy: str | None = None
+    restart_policy_rules: tuple[RestartRule, ...] = ()
     volume_mounts: tuple[VolumeMount, ...] = ()
     liveness_probe: Probe | None = None
     readiness_probe: Probe | None = None
@@ -109,3 +150,9 @@ class Container(Model, frozen=True, kw_only=True):
     stdin: bool = False
     stdin_once: bool = False
     tty: bool = False
+
+
+class EphemeralContainer(Container, frozen=True, kw_only=True):
+    """A container that ``kubectl debug`` adds to a running pod. ``target_container_name`` shares its processes."""
+
+    target_container_name: str = ""

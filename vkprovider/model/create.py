@@ -50,6 +50,7 @@ class ContainerCreate(msgspec.Struct, frozen=True, kw_only=True):
     tty: bool = False
     stdin: bool = False
     stdin_once: bool = False
+    stop_signal: str = ""  # "" is the image's
     mounts: tuple[Mount, ...] = ()
     hostname: str = ""
     dns_servers: tuple[str, ...] = ()

@@ -128,7 +128,7 @@ def _containers(spec: Raw) -> list[Raw]:
 def _volume(volume: Raw) -> None:
     if volume.keys() <= {"name"}:
         volume["emptyDir"] = {}
-    for source in ("configMap", "secret"):
+    for source in ("configMap", "secret", "downwardAPI", "projected"):
         if source in volume:
             volume[source].setdefault("defaultMode", _MODE)
     if "hostPath" in volume:

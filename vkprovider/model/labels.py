@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from vkprovider.model.container import Container
+from vkprovider.model.container import Container, ResourceRequirements
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ContainerID, PodUID
 
@@ -28,6 +28,7 @@ IMAGE = "vkprovider.image"
 DIGEST = "vkprovider.image-digest"
 BACKOFF = "vkprovider.backoff-seconds"
 HASH = "vkprovider.hash"
+RESOURCES = "vkprovider.resources"
 
 SANDBOX_TYPE = "sandbox"
 CONTAINER_TYPE = "container"
@@ -49,6 +50,7 @@ class ContainerIdentity(msgspec.Struct, frozen=True, kw_only=True):
     image_digest: str = ""  # name@sha256:..., where the image came from a registry
     backoff_seconds: int = 0
     hash: str = ""
+    resources: str = ""  # what it is created with, see ``encode_resources``
 
     @property
     def engine_name(self) -> str:
@@ -71,6 +73,7 @@ def encode(identity: ContainerIdentity) -> dict[str, str]:
         DIGEST: identity.image_digest,
         BACKOFF: str(identity.backoff_seconds),
         HASH: identity.hash,
+        RESOURCES: identity.resources,
     }
 
 
@@ -90,8 +93,22 @@ def decode(labels: Mapping[str, str]) -> ContainerIdentity | None:
             image_digest=labels.get(DIGEST, ""),
             backoff_seconds=int(labels.get(BACKOFF, "0")),
             hash=labels.get(HASH, ""),
+            resources=labels.get(RESOURCES, ""),
         )
     except (KeyError, ValueError):
+        return None
+
+
+def encode_resources(resources: ResourceRequirements) -> str:
+    """Requests and limits as JSON."""
+    return msgspec.json.encode(resources).decode()
+
+
+def decode_resources(text: str) -> ResourceRequirements | None:
+    """What ``encode_resources`` wrote, None where there is nothing to read."""
+    try:
+        return msgspec.json.decode(text, type=ResourceRequirements)
+    except msgspec.MsgspecError:
         return None
 
 

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 import msgspec
 
-from vkprovider.model.refs import ContainerID
+from vkprovider.model.container import ResourceRequirements
+from vkprovider.model.refs import ContainerID, PodKey
 
 
 class Run(StrEnum):
@@ -18,6 +19,14 @@ class Run(StrEnum):
     PAUSED = "paused"
     EXITED = "exited"
     UNKNOWN = "unknown"
+
+
+class ContainerUser(msgspec.Struct, frozen=True, kw_only=True):
+    """As whom a container's first process runs."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
 
 
 class ContainerState(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,9 +53,12 @@ class ContainerState(msgspec.Struct, frozen=True, kw_only=True):
     image_digest: str = ""
     backoff_seconds: int = 0
     spec_hash: str = ""
+    resources: ResourceRequirements | None = None  # what it was created with
+    user: ContainerUser | None = None  # None where that cannot be told
     stop_signal: str = ""  # of the image; "" means TERM
     pid: int = 0
     message: str = ""  # the termination message, once the container has ended
+    lost: bool = False  # nothing is left of it; its end is presumed
 
     @property
     def alive(self) -> bool:
@@ -65,10 +77,14 @@ class SandboxState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PodObservation(msgspec.Struct, frozen=True, kw_only=True):
-    """All of a pod's containers, dead or alive: sandboxes and, per name, instances, each newest first."""
+    """All of a pod's containers, dead or alive: sandboxes and, per name, instances, each newest first.
+
+    ``pod`` is what they say whose they are, None where there are none.
+    """
 
     sandboxes: tuple[SandboxState, ...] = ()
     containers: tuple[ContainerState, ...] = ()
+    pod: PodKey | None = None
 
     def instances(self, name: str) -> tuple[ContainerState, ...]:
         """The instances of one container, newest first."""

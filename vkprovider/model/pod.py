@@ -9,7 +9,7 @@ import msgspec
 
 from vkprovider.errors import SpecError
 from vkprovider.model.base import Model, without_nulls
-from vkprovider.model.container import Container
+from vkprovider.model.container import Container, EphemeralContainer
 from vkprovider.model.refs import PodKey, PodUID
 from vkprovider.model.volume import Volume
 
@@ -73,11 +73,18 @@ class ReadinessGate(Model, frozen=True, kw_only=True):
     condition_type: str
 
 
+class SecretReference(Model, frozen=True, kw_only=True):
+    """A Secret in the pod's namespace."""
+
+    name: str = ""
+
+
 class PodSpec(Model, frozen=True, kw_only=True):
     """The honoured part of v1.PodSpec, with the API server's defaults."""
 
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
+    ephemeral_containers: tuple[EphemeralContainer, ...] = ()  # only ever added to a pod that runs
     volumes: tuple[Volume, ...] = ()
     restart_policy: str = "Always"
     termination_grace_period_seconds: int = 30
@@ -95,6 +102,7 @@ class PodSpec(Model, frozen=True, kw_only=True):
     dns_policy: str = "ClusterFirst"
     dns_config: PodDNSConfig | None = None
     readiness_gates: tuple[ReadinessGate, ...] = ()
+    image_pull_secrets: tuple[SecretReference, ...] = ()
 
 
 class PodCondition(Model, frozen=True, kw_only=True):
@@ -106,8 +114,9 @@ class PodCondition(Model, frozen=True, kw_only=True):
 
 
 class PodStatusRead(Model, frozen=True, kw_only=True):
-    """What of the published status is read back."""
+    """What of the published status is read back. ``phase`` matters where somebody else has said that the pod is over."""
 
+    phase: str = ""
     conditions: tuple[PodCondition, ...] = ()
     qos_class: str = ""
 

@@ -33,6 +33,13 @@ class TCPSocketAction(Model, frozen=True, kw_only=True):
     host: str = ""
 
 
+class GRPCAction(Model, frozen=True, kw_only=True):
+    """A call of grpc.health.v1.Health/Check at the pod's IP; ``service`` is whose health is asked for."""
+
+    port: int
+    service: str = ""
+
+
 class SleepAction(Model, frozen=True, kw_only=True):
     seconds: int
 
@@ -43,6 +50,7 @@ class Probe(Model, frozen=True, kw_only=True):
     exec: ExecAction | None = None
     http_get: HTTPGetAction | None = None
     tcp_socket: TCPSocketAction | None = None
+    grpc: GRPCAction | None = None
     initial_delay_seconds: int = 0
     timeout_seconds: int = 1
     period_seconds: int = 10

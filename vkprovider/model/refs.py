@@ -19,8 +19,25 @@ class PodKey(NamedTuple):
 
 
 class ObjectRef(NamedTuple):
-    """An object a pod refers to: kind is "ConfigMap" or "Secret"."""
+    """An object a pod refers to: a ConfigMap, Secret or PersistentVolumeClaim, or the PersistentVolume of one.
+
+    ``namespace`` is "" where the kind has none.
+    """
 
     kind: str
     namespace: str
     name: str
+
+
+class TokenRef(NamedTuple):
+    """A token of a service account that is bound to a pod: it is void once that is gone.
+
+    ``audience`` "" is the API server's own; ``seconds`` is the lifetime that is asked for.
+    """
+
+    namespace: str
+    service_account: str
+    pod: str
+    pod_uid: PodUID
+    audience: str
+    seconds: int

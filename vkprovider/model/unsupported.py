@@ -16,8 +16,7 @@ from vkprovider.model.base import Model
 from vkprovider.model.container import Container, EnvVarSource, ResourceRequirements, SecurityContext, VolumeMount
 from vkprovider.model.job import JobSpec
 from vkprovider.model.pod import ObjectMeta, OwnerReference, PodSecurityContext, PodSpec
-from vkprovider.model.probe import Probe
-from vkprovider.model.volume import Volume
+from vkprovider.model.volume import Volume, VolumeProjection
 
 Shape = Mapping[str, Any]  # names of fields, each with the shape below it; an empty one is not looked into
 
@@ -106,11 +105,8 @@ OTHERS: Mapping[type[Model], Mapping[str, Other]] = {
         tolerations=_leaves("key operator value effect tolerationSeconds"),
         topologySpreadConstraints=_SPREAD,
     )
-    | _refuse("ephemeralContainers runtimeClassName resources resourceClaims hostnameOverride")
+    | _refuse("runtimeClassName resources resourceClaims hostnameOverride")
     | {
-        "imagePullSecrets": _warn(
-            "images are pulled with the credentials of this machine's Docker configuration", fields="name"
-        ),
         "schedulingGates": _warn("nobody holds the pod back", fields="name"),
         "setHostnameAsFQDN": _warn("the host name stays the short one", False),
         "hostUsers": _unless(True),
@@ -124,8 +120,7 @@ OTHERS: Mapping[type[Model], Mapping[str, Other]] = {
         "supplementalGroupsPolicy": _unless("Merge"),
         "windowsOptions": _unless({}),
     },
-    Container: _placement(resizePolicy=_leaves("resourceName restartPolicy"))
-    | _refuse("restartPolicyRules volumeDevices"),
+    Container: _refuse("volumeDevices"),
     SecurityContext: {
         "seLinuxOptions": _SELINUX,
         "seccompProfile": _SECCOMP,
@@ -134,13 +129,13 @@ OTHERS: Mapping[type[Model], Mapping[str, Other]] = {
         "windowsOptions": _unless({}),
     },
     ResourceRequirements: _refuse("claims"),
-    EnvVarSource: _refuse("resourceFieldRef fileKeyRef"),
-    VolumeMount: _refuse("subPathExpr") | {"recursiveReadOnly": _unless("Disabled", "IfPossible")},
-    Probe: _refuse("grpc"),
+    EnvVarSource: _refuse("fileKeyRef"),
+    VolumeMount: {"recursiveReadOnly": _unless("Disabled", "IfPossible")},
     Volume: _refuse(
-        "persistentVolumeClaim projected downwardAPI ephemeral csi image nfs iscsi fc rbd cephfs cinder glusterfs "
+        "ephemeral csi image nfs iscsi fc rbd cephfs cinder glusterfs "
         "gitRepo flexVolume flocker gcePersistentDisk awsElasticBlockStore azureDisk azureFile vsphereVolume "
         "photonPersistentDisk portworxVolume quobyte scaleIO storageos"
     ),
+    VolumeProjection: _refuse("clusterTrustBundle podCertificate"),
     JobSpec: {"managedBy": _unless("kubernetes.io/job-controller")},
 }

@@ -15,10 +15,12 @@ from vkprovider.model.container import (
     KeySelector,
     SecurityContext,
 )
-from vkprovider.model.findings import Finding, duplicate, each, forbidden, in_range, invalid, one_of, required
+from vkprovider.model.findings import Finding, duplicate, each, in_range, invalid, one_of, required
 from vkprovider.model.pod import PodSpec
 from vkprovider.model.validate_handler import handlers, no_handlers
+from vkprovider.model.validate_projection import resource_field
 from vkprovider.model.validate_resources import resources
+from vkprovider.model.validate_restarting import restarting
 from vkprovider.model.validate_volume import mounts
 
 _ID_MAX = 2**31 - 1
@@ -47,17 +49,14 @@ def containers(spec: PodSpec, path: str) -> Iterator[Finding]:
         at = f"{path}.containers[{place}]"
         yield from _common(container, declared, seen, at)
         yield from handlers(container, grace, at)
-        if container.restart_policy is not None:
-            yield forbidden(f"{at}.restartPolicy", "may not be set for non-init containers")
     yield from _host_ports(spec.containers, f"{path}.containers", spec.host_network)
     for place, container in enumerate(spec.init_containers):
         at = f"{path}.initContainers[{place}]"
         yield from _common(container, declared, seen, at)
-        if container.restart_policy is None:
-            yield from no_handlers(container, at)
-        else:
-            yield from one_of(f"{at}.restartPolicy", container.restart_policy, ("Always",))
+        if container.restart_policy == "Always":
             yield from handlers(container, grace, at)
+        else:
+            yield from no_handlers(container, at)
 
 
 def _common(container: Container, declared: Collection[str], seen: set[str], path: str) -> Iterator[Finding]:
@@ -77,6 +76,7 @@ def _common(container: Container, declared: Collection[str], seen: set[str], pat
     yield from one_of(f"{path}.terminationMessagePolicy", container.termination_message_policy, policies)
     if container.image_pull_policy:
         yield from one_of(f"{path}.imagePullPolicy", container.image_pull_policy, ("Always", "IfNotPresent", "Never"))
+    yield from restarting(container, path)
     yield from _ports(container.ports, f"{path}.ports")
     yield from _env(container.env, f"{path}.env")
     yield from _env_from(container.env_from, f"{path}.envFrom")
@@ -129,16 +129,19 @@ def _env(variables: Iterable[EnvVar], path: str) -> Iterator[Finding]:
 
 
 def _value_from(source: EnvVarSource, value: str, path: str) -> Iterator[Finding]:
-    given = [source.field_ref, source.config_map_key_ref, source.secret_key_ref]
+    given = [source.field_ref, source.resource_field_ref, source.config_map_key_ref, source.secret_key_ref]
     count = sum(reference is not None for reference in given)
     if count == 0:
-        yield invalid(path, "", "must specify one of: `fieldRef`, `configMapKeyRef` or `secretKeyRef`")
+        kinds = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
+        yield invalid(path, "", f"must specify one of: {kinds}")
     elif value:
         yield invalid(path, "", "may not be specified when `value` is not empty")
     elif count > 1:
         yield invalid(path, "", "may not have more than one field specified at a time")
     if source.field_ref is not None:
         yield from _field(source.field_ref.field_path, f"{path}.fieldRef.fieldPath")
+    if source.resource_field_ref is not None:
+        yield from resource_field(source.resource_field_ref, f"{path}.resourceFieldRef")
     if source.config_map_key_ref is not None:
         yield from _key(source.config_map_key_ref, f"{path}.configMapKeyRef")
     if source.secret_key_ref is not None:

@@ -45,13 +45,16 @@ def _probes(container: Container) -> Iterator[tuple[str, Probe]]:
 
 
 def _probe(probe: Probe, name: str, path: str) -> Iterator[Finding]:
-    yield from _action({"exec": probe.exec, "httpGet": probe.http_get, "tcpSocket": probe.tcp_socket}, path)
+    actions = {"exec": probe.exec, "httpGet": probe.http_get, "tcpSocket": probe.tcp_socket, "grpc": probe.grpc}
+    yield from _action(actions, path)
     if probe.exec is not None:
         yield from _exec(probe.exec, f"{path}.exec")
     if probe.http_get is not None:
         yield from _http(probe.http_get, f"{path}.httpGet")
     if probe.tcp_socket is not None:
         yield from _port(probe.tcp_socket.port, f"{path}.tcpSocket.port")
+    if probe.grpc is not None:
+        yield from _port(probe.grpc.port, f"{path}.grpc.port")
     yield from not_negative(f"{path}.initialDelaySeconds", probe.initial_delay_seconds)
     yield from not_negative(f"{path}.timeoutSeconds", probe.timeout_seconds)
     yield from not_negative(f"{path}.periodSeconds", probe.period_seconds)

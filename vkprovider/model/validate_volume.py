@@ -7,8 +7,15 @@ from collections.abc import Collection, Iterable, Iterator
 from vkprovider.model import names
 from vkprovider.model.container import Container, VolumeMount
 from vkprovider.model.findings import Finding, duplicate, each, forbidden, invalid, not_found, one_of, required
+from vkprovider.model.validate_projection import (
+    downward_volume,
+    no_backsteps,
+    object_volume,
+    projected_volume,
+    relative,
+)
 from vkprovider.model.validate_resources import amount
-from vkprovider.model.volume import ConfigMapVolume, EmptyDir, HostPath, KeyToPath, SecretVolume, Volume
+from vkprovider.model.volume import EmptyDir, HostPath, Volume
 
 _HOST_PATH_TYPES = (
     "",
@@ -21,7 +28,6 @@ _HOST_PATH_TYPES = (
     "Socket",
 )
 _PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
-_MODE = "must be a number between 0 and 0777 (octal), both inclusive"
 
 
 def volumes(declared: Iterable[Volume], path: str) -> Iterator[Finding]:
@@ -52,7 +58,10 @@ def mounts(container: Container, declared: Collection[str], path: str) -> Iterat
         elif mount.mount_path in seen:
             yield invalid(f"{at}.mountPath", mount.mount_path, "must be unique")
         seen.add(mount.mount_path)
-        yield from _relative(mount.sub_path, f"{at}.subPath")
+        yield from relative(mount.sub_path, f"{at}.subPath")
+        if mount.sub_path and mount.sub_path_expr:
+            yield invalid(f"{at}.subPathExpr", mount.sub_path_expr, "subPathExpr and subPath are mutually exclusive")
+        yield from relative(mount.sub_path_expr, f"{at}.subPathExpr")
         yield from _propagation(container, mount, f"{at}.mountPropagation")
 
 
@@ -69,6 +78,9 @@ def _source(volume: Volume, path: str) -> Iterator[Finding]:
         "hostPath": volume.host_path,
         "secret": volume.secret,
         "configMap": volume.config_map,
+        "downwardAPI": volume.downward_api,
+        "projected": volume.projected,
+        "persistentVolumeClaim": volume.persistent_volume_claim,
     }
     given = [name for name, source in sources.items() if source is not None]
     if not given:
@@ -80,9 +92,15 @@ def _source(volume: Volume, path: str) -> Iterator[Finding]:
     if volume.host_path is not None:
         yield from _host_path(volume.host_path, f"{path}.hostPath")
     if volume.secret is not None:
-        yield from _files(volume.secret, volume.secret.secret_name, f"{path}.secret", "secretName")
+        yield from object_volume(volume.secret, volume.secret.secret_name, f"{path}.secret", "secretName")
     if volume.config_map is not None:
-        yield from _files(volume.config_map, volume.config_map.name, f"{path}.configMap", "name")
+        yield from object_volume(volume.config_map, volume.config_map.name, f"{path}.configMap", "name")
+    if volume.downward_api is not None:
+        yield from downward_volume(volume.downward_api, f"{path}.downwardAPI")
+    if volume.projected is not None:
+        yield from projected_volume(volume.projected, f"{path}.projected")
+    if volume.persistent_volume_claim is not None and not volume.persistent_volume_claim.claim_name:
+        yield required(f"{path}.persistentVolumeClaim.claimName")
 
 
 def _empty_dir(source: EmptyDir, path: str) -> Iterator[Finding]:
@@ -96,41 +114,5 @@ def _host_path(source: HostPath, path: str) -> Iterator[Finding]:
         yield required(f"{path}.path")
     elif not source.path.startswith("/"):  # the API server leaves this to the node
         yield invalid(f"{path}.path", source.path, "must be an absolute path")
-    yield from _no_backsteps(source.path, f"{path}.path")
+    yield from no_backsteps(source.path, f"{path}.path")
     yield from one_of(f"{path}.type", source.type, _HOST_PATH_TYPES)
-
-
-def _files(source: ConfigMapVolume | SecretVolume, name: str, path: str, field: str) -> Iterator[Finding]:
-    if not name:
-        yield required(f"{path}.{field}")
-    yield from _mode(source.default_mode, f"{path}.defaultMode")
-    for place, item in enumerate(source.items):
-        yield from _item(item, f"{path}.items[{place}]")
-
-
-def _item(item: KeyToPath, path: str) -> Iterator[Finding]:
-    if not item.key:
-        yield required(f"{path}.key")
-    if not item.path:
-        yield required(f"{path}.path")
-    yield from _relative(item.path, f"{path}.path")
-    if item.path.startswith("..") and ".." not in item.path.split("/"):
-        yield invalid(f"{path}.path", item.path, "must not start with '..'")
-    if item.mode is not None:
-        yield from _mode(item.mode, f"{path}.mode")
-
-
-def _mode(mode: int, path: str) -> Iterator[Finding]:
-    if not 0 <= mode <= 0o777:
-        yield invalid(path, mode, _MODE)
-
-
-def _relative(target: str, path: str) -> Iterator[Finding]:
-    if target.startswith("/"):
-        yield invalid(path, target, "must be a relative path")
-    yield from _no_backsteps(target, path)
-
-
-def _no_backsteps(target: str, path: str) -> Iterator[Finding]:
-    if ".." in target.split("/"):
-        yield invalid(path, target, "must not contain '..'")

@@ -18,6 +18,7 @@ from vkprovider.model.findings import (
     Finding,
     duplicate,
     each,
+    forbidden,
     in_range,
     invalid,
     one_of,
@@ -72,6 +73,8 @@ def spec_findings(spec: PodSpec, path: str) -> Iterator[Finding]:
     """What is wrong with a pod spec, in a Pod or in a template."""
     yield from volumes(spec.volumes, f"{path}.volumes")
     yield from containers(spec, path)
+    if spec.ephemeral_containers:
+        yield forbidden(f"{path}.ephemeralContainers", "cannot be set on create")
     yield from one_of(f"{path}.restartPolicy", spec.restart_policy, ("Always", "OnFailure", "Never"))
     if spec.active_deadline_seconds is not None:
         yield from in_range(f"{path}.activeDeadlineSeconds", spec.active_deadline_seconds, 1, _INT32)

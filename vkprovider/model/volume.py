@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from vkprovider.model.base import Model
+from vkprovider.model.container import ObjectFieldSelector, ResourceFieldSelector
 
 
 class KeyToPath(Model, frozen=True, kw_only=True):
@@ -32,11 +35,78 @@ class SecretVolume(Model, frozen=True, kw_only=True):
     optional: bool = False
 
 
+class DownwardFile(Model, frozen=True, kw_only=True):
+    """A file with something that the pod says of itself: ``field_ref``, or ``resource_field_ref`` of a container."""
+
+    path: str
+    field_ref: ObjectFieldSelector | None = None
+    resource_field_ref: ResourceFieldSelector | None = None
+    mode: int | None = None
+
+
+class DownwardVolume(Model, frozen=True, kw_only=True):
+    items: tuple[DownwardFile, ...] = ()
+    default_mode: int = 0o644
+
+
+class ObjectProjection(Model, frozen=True, kw_only=True):
+    """A ConfigMap or Secret, as part of a projected volume."""
+
+    name: str = ""
+    items: tuple[KeyToPath, ...] = ()
+    optional: bool = False
+
+
+class DownwardProjection(Model, frozen=True, kw_only=True):
+    items: tuple[DownwardFile, ...] = ()
+
+
+class TokenProjection(Model, frozen=True, kw_only=True):
+    """A token of the pod's service account. ``audience`` "" is the API server's own."""
+
+    path: str
+    audience: str = ""
+    expiration_seconds: int = 3600
+
+
+class VolumeProjection(Model, frozen=True, kw_only=True):
+    """One source of a projected volume: exactly one of its fields is set."""
+
+    config_map: ObjectProjection | None = None
+    secret: ObjectProjection | None = None
+    downward_api: DownwardProjection | None = msgspec.field(default=None, name="downwardAPI")
+    service_account_token: TokenProjection | None = None
+
+
+class ProjectedVolume(Model, frozen=True, kw_only=True):
+    sources: tuple[VolumeProjection, ...] = ()
+    default_mode: int = 0o644
+
+
 class HostPath(Model, frozen=True, kw_only=True):
     """A path of the engine's host. ``type`` is one of the checks of core/v1 HostPathType, "" for none."""
 
     path: str
     type: str = ""
+
+
+class ClaimVolume(Model, frozen=True, kw_only=True):
+    """The volume that a PersistentVolumeClaim of the pod's namespace is bound to."""
+
+    claim_name: str
+    read_only: bool = False
+
+
+class LocalVolume(Model, frozen=True, kw_only=True):
+    path: str
+
+
+class PersistentVolumeSpec(Model, frozen=True, kw_only=True):
+    """The part of v1.PersistentVolumeSpec that is honoured."""
+
+    host_path: HostPath | None = None
+    local: LocalVolume | None = None
+    volume_mode: str = "Filesystem"
 
 
 class Volume(Model, frozen=True, kw_only=True):
@@ -45,3 +115,6 @@ class Volume(Model, frozen=True, kw_only=True):
     config_map: ConfigMapVolume | None = None
     secret: SecretVolume | None = None
     host_path: HostPath | None = None
+    downward_api: DownwardVolume | None = msgspec.field(default=None, name="downwardAPI")
+    projected: ProjectedVolume | None = None
+    persistent_volume_claim: ClaimVolume | None = None

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterable
 from datetime import datetime
 
-from vkprovider.core.volumes import File
+from vkprovider.core.projections import File
 
 _DATA = "..data"
 _DATA_NEW = "..data_tmp"
@@ -73,6 +73,8 @@ def _write(directory: str, file: File) -> None:
             os.chmod(parent, _OPEN)
     with open(os.path.join(parent, name), "xb") as opened:
         opened.write(file.data)
+        if file.owner is not None:
+            os.fchown(opened.fileno(), file.owner, -1)
         os.fchmod(opened.fileno(), stat.S_IMODE(file.mode))
 
 

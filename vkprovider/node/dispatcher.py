@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 import structlog
 
+from vkprovider.core.claims import Claim
 from vkprovider.core.record import PodRecord
+from vkprovider.core.view import Eviction
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodUID
 from vkprovider.node.pod_worker import PodWorker, Surroundings
@@ -23,10 +25,16 @@ class Dispatcher:
         self._around = around
         self._workers: dict[PodUID, PodWorker] = {}
         self._tasks: dict[PodUID, asyncio.Task[None]] = {}
+        self._eviction: Eviction | None = None
 
     @property
     def workers(self) -> Mapping[PodUID, PodWorker]:
         return self._workers
+
+    @property
+    def living(self) -> int:
+        """How many pods are not over."""
+        return sum(worker.record.final is None for worker in self._workers.values())
 
     def sync(self, pod: Pod, record: PodRecord | None = None) -> None:
         """A pod that is new, or has changed. ``record`` is what a former process had written down of it."""
@@ -34,10 +42,20 @@ class Dispatcher:
         if worker is not None:
             worker.update(pod)
             return
-        self._workers[pod.uid] = PodWorker(pod, self._around, record)
+        self._workers[pod.uid] = PodWorker(pod, self._around, record, self._eviction)
         task = asyncio.get_running_loop().create_task(self._keep(pod.uid), name=f"pod worker {pod.key}")
         self._tasks[pod.uid] = task
         task.add_done_callback(lambda _: self._reap(pod.uid))
+
+    def evict(self, why: Eviction) -> None:
+        """Have all pods end in order, those included that are yet to come."""
+        self._eviction = why
+        for worker in self._workers.values():
+            worker.evict(why)
+
+    def claim(self, uid: PodUID) -> Claim | None:
+        """What a pod has been given of the node, None if it has none or is over."""
+        return self._around.ledger.claim(uid)
 
     async def run(self) -> None:
         """Pass engine changes on, until cancelled; then let go of all pods, leaving their containers alone."""
@@ -70,7 +88,7 @@ class Dispatcher:
                 story = [str(chapter) for chapter in worker.story]
                 log.exception("pod worker failed; it is rebuilt", pod=str(worker.pod.key), uid=uid, story=story)
             await asyncio.sleep(REBUILD_SECONDS)
-            self._workers[uid] = PodWorker(worker.pod, self._around, worker.record)
+            self._workers[uid] = PodWorker(worker.pod, self._around, worker.record, self._eviction)
 
     def _reap(self, uid: PodUID) -> None:
         self._workers.pop(uid, None)

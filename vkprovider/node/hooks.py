@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from vkprovider.errors import VkError
+from vkprovider.model.pod import Pod
 from vkprovider.model.probe import HTTPGetAction, LifecycleHandler
 from vkprovider.model.refs import ContainerID
 from vkprovider.node.handlers import NotTLSError, Ports, address, http_get, netloc
@@ -51,6 +52,19 @@ async def run_hook(
     # The API accepts tcpSocket in a hook, and the kubelet has never been able to run it.
     kind = "empty" if handler.tcp_socket is None else "tcpSocket"
     return HookResult(error=f"Cannot run handler: invalid handler: {kind}")
+
+
+def failure_message(handler: LifecycleHandler, container: str, pod: Pod, error: str) -> str:
+    """What a container's status says of a failed hook."""
+    meta = pod.metadata
+    whose = f'for Container "{container}" in Pod "{meta.name}_{meta.namespace}({meta.uid})"'
+    if handler.exec is not None:
+        return f'Exec lifecycle hook ([{" ".join(handler.exec.command)}]) {whose} failed - error: {error}, message: ""'
+    if handler.http_get is not None:
+        return f"HTTP lifecycle hook ({handler.http_get.path}) {whose} failed - error: {error}"
+    if handler.sleep is not None:
+        return f"Sleep lifecycle hook ({handler.sleep.seconds}) {whose} failed - error: {error}"
+    return error
 
 
 async def _exec(engine: ContainerEngine, container_id: ContainerID, command: Sequence[str]) -> HookResult:

@@ -6,24 +6,29 @@ deterministic, what exists is adopted, what is gone is gone. No error leaves ``p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
+import msgspec
 import structlog
 
 from vkprovider.core import actions as a
+from vkprovider.core.claimed import bound_volumes
 from vkprovider.core.create import Gathered, NodeFacts, plan_container, plan_sandbox
-from vkprovider.core.env import needed_objects, resolve_env
+from vkprovider.core.env import Whereabouts, needed_objects, resolve_env
 from vkprovider.core.faults import Fault
 from vkprovider.core.image_names import invalid_image_name
 from vkprovider.core.network_files import pod_resolver
-from vkprovider.errors import EngineError, EngineUnavailable, ImagePullError, VkError
+from vkprovider.core.projections import Fetched
+from vkprovider.core.resources import container_limits
+from vkprovider.core.tokens import Token, needed_tokens
+from vkprovider.errors import EngineError, EngineUnavailable, ImagePullError, SpecError, VkError
 from vkprovider.model.container import Container
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef
-from vkprovider.node.hooks import HTTP_FALLBACK, run_hook
+from vkprovider.node.fetching import fetch_logins, fetch_objects, fetch_tokens
+from vkprovider.node.hooks import HTTP_FALLBACK, failure_message, run_hook
 from vkprovider.node.pod_files import PodFiles
-from vkprovider.ports import ContainerEngine, ImageInfo, ObjectStore, WaitingClock, Watcher
+from vkprovider.ports import ContainerEngine, ImageInfo, ObjectStore, RegistryAuth, WaitingClock, Watcher
 
 Tell = Callable[[a.News], None]
 log = structlog.get_logger()
@@ -49,6 +54,10 @@ class Performer:
         self._watcher = watcher
         self._images: dict[str, ImageInfo] = {}
 
+    def follow(self, pod: Pod, refs: frozenset[ObjectRef], tell: Tell) -> None:
+        """Have ``tell`` hear of changes of these objects, and of no others any more."""
+        self._objects.follow(pod.uid, refs, lambda ref: tell(a.ObjectChanged(ref=ref)))
+
     async def perform(self, pod: Pod, action: a.Action, ips: tuple[str, ...], tell: Tell) -> tuple[a.News, ...]:
         """Carry out one action. ``tell`` hears what is worth knowing before the end; the rest is returned."""
         try:
@@ -61,8 +70,8 @@ class Performer:
 
     async def _perform(self, pod: Pod, action: a.Action, ips: tuple[str, ...], tell: Tell) -> tuple[a.News, ...]:
         match action:
-            case a.PrepareVolumes():
-                return await self._prepare_volumes(pod)
+            case a.PrepareVolumes(version=version):
+                return await self._prepare_volumes(pod, version)
             case a.CreateSandbox():
                 return await self._create_sandbox(pod, action)
             case a.RemoveSandbox(sandbox_id=target) | a.RemoveContainer(container_id=target):
@@ -72,6 +81,8 @@ class Performer:
                 return await self._pull(pod, action, tell)
             case a.StartContainer():
                 return await self._start(pod, action, ips)
+            case a.ResizeContainer():
+                return await self._resize(pod, action)
             case a.RunHook():
                 return await self._hook(pod, action, ips)
             case a.SignalContainer():
@@ -82,9 +93,16 @@ class Performer:
             case _:
                 raise AssertionError(f"unknown action {action!r}")
 
-    async def _prepare_volumes(self, pod: Pod) -> tuple[a.News, ...]:
-        problems = await self._files.prepare(pod, await self._fetch(self._files.needed(pod)))
-        return (a.VolumesFailed(messages=problems),) if problems else (a.VolumesReady(),)
+    async def _prepare_volumes(self, pod: Pod, version: int) -> tuple[a.News, ...]:
+        tokens = await fetch_tokens(self._objects, needed_tokens(pod))
+        objects = await fetch_objects(self._objects, self._files.needed(pod))
+        objects = {**objects, **await fetch_objects(self._objects, bound_volumes(objects))}
+        fetched = Fetched(objects=objects, tokens=tokens)
+        problems = await self._files.prepare(pod, fetched)
+        if problems:
+            return (a.VolumesFailed(messages=problems),)
+        renew_at = min((token.renew_at for token in tokens.values() if isinstance(token, Token)), default=None)
+        return (a.VolumesReady(version=version, renew_at=renew_at),)
 
     async def _create_sandbox(self, pod: Pod, action: a.CreateSandbox) -> tuple[a.News, ...]:
         _, problems = pod_resolver(pod.spec, self._node.resolver)
@@ -110,12 +128,21 @@ class Performer:
         tell(a.PullStarted(key=action.key, image=action.image))
         begun = self._clock.monotonic()
         try:
+            auths = await self._auths(pod, action.image, tell)
             info = await self._engine.pull(
-                action.image, (), lambda progress: self._watcher.pulling(pod, action.key, progress)
+                action.image, auths, lambda progress: self._watcher.pulling(pod, action.key, progress)
             )
-        except ImagePullError as exc:
+        except (ImagePullError, SpecError) as exc:
             return (_start_failed(action, "ErrImagePull", str(exc), action.image),)
         return (self._pulled(action, info, self._clock.monotonic() - begun),)
+
+    async def _auths(self, pod: Pod, image: str, tell: Tell) -> tuple[RegistryAuth, ...]:
+        """The pod's own credentials for an image; those that are missing are told. Raises SpecError."""
+        auths, missing = await fetch_logins(self._objects, pod, image)
+        if missing:
+            message = f"Unable to retrieve some image pull secrets ({', '.join(missing)}); attempting to pull the image"
+            tell(a.Warned(reason="FailedToRetrieveImagePullSecret", message=f"{message} may not succeed."))
+        return auths
 
     def _pulled(self, action: a.PullImage, info: ImageInfo, seconds: float | None) -> a.News:
         self._images[info.id] = info
@@ -150,17 +177,33 @@ class Performer:
             return (created, _start_failed(action, "RunContainerError", str(exc)))
         return (created, a.ContainerStarted(key=action.key, container_id=container_id))
 
+    async def _resize(self, pod: Pod, action: a.ResizeContainer) -> tuple[a.News, ...]:
+        """A limit below what is in use would not be kept, but let the kernel kill (validateMemoryResizeAction)."""
+        container = msgspec.structs.replace(_container(pod, action.key), resources=action.resources)
+        limits = container_limits(pod.spec, container, self._node.memory)
+        try:
+            usage = await self._engine.memory_usage(action.container_id) if action.less_memory else 0
+            if action.less_memory and usage >= limits.memory:
+                below = f'attempting to set container "{action.key}" memory limit ({limits.memory})'
+                message = f"cannot decrease memory limits: {below} below current usage ({usage})"
+                return (a.ResizeFailed(key=action.key, message=message),)
+            await self._engine.update(action.container_id, limits)
+        except EngineUnavailable:
+            raise
+        except EngineError as exc:
+            return (a.ResizeFailed(key=action.key, message=str(exc)),)
+        return (a.ContainerResized(key=action.key, container_id=action.container_id, resources=action.resources),)
+
     async def _gather(self, pod: Pod, container: Container, action: a.StartContainer, ips: tuple[str, ...]) -> Gathered:
-        objects = await self._fetch(needed_objects(pod, container))
-        env = resolve_env(pod, container, objects, host_ip=self._node.host_ip, pod_ips=ips, node_name=self._node.name)
+        objects = await fetch_objects(self._objects, needed_objects(pod, container))
+        node = self._node
+        where = Whereabouts(node_name=node.name, host_ip=node.host_ip, pod_ips=ips, allocatable=node.allocatable)
+        env = resolve_env(pod, container, objects, where)
         mounts = await self._files.container_mounts(pod, container, action.attempt, dict(env), ips)
         image = self._images.get(action.image_id) or await self._engine.image(action.image_id)
         if image is None:
             raise Fault(f"image {action.image_id} is not in the engine any more", "CreateContainerError")
         return Gathered(image_user=image.user, image_digest=image.digest, env=env, mounts=mounts)
-
-    async def _fetch(self, refs: frozenset[ObjectRef]) -> Mapping[ObjectRef, Mapping[str, Any] | None]:
-        return {ref: await self._objects.get(ref) for ref in sorted(refs)}
 
     async def _hook(self, pod: Pod, action: a.RunHook, ips: tuple[str, ...]) -> tuple[a.News, ...]:
         ports = tuple((p.name, p.container_port) for p in _container(pod, action.key).ports if p.name)
@@ -171,7 +214,8 @@ class Performer:
             news += (a.Warned(key=action.key, reason=HTTP_FALLBACK, message=result.warning),)
         if result.error is not None:
             log.info("hook failed", pod=str(pod.key), container=action.key, hook=action.hook, error=result.error)
-            news += (a.HookFailed(key=action.key, container_id=action.container_id, hook=action.hook),)
+            message = failure_message(action.handler, action.key, pod, result.error)
+            news += (a.HookFailed(key=action.key, container_id=action.container_id, hook=action.hook, message=message),)
         return news
 
     async def _tear_down(self, pod: Pod) -> tuple[a.News, ...]:
@@ -185,7 +229,8 @@ class Performer:
 
 
 def _container(pod: Pod, name: str) -> Container:
-    return next(c for c in (*pod.spec.containers, *pod.spec.init_containers) if c.name == name)
+    spec = pod.spec
+    return next(c for c in (*spec.containers, *spec.init_containers, *spec.ephemeral_containers) if c.name == name)
 
 
 def _start_failed(action: a.PullImage | a.StartContainer, reason: str, message: str, image: str = "") -> a.News:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 
 from vkprovider.core.faults import Fault
 from vkprovider.core.mounts import plan_mounts, sandbox_mounts, termination_log
 from vkprovider.core.network_files import hosts_file
-from vkprovider.core.objects import Objects
+from vkprovider.core.projections import Fetched, NodeShare
 from vkprovider.core.volumes import needed_objects, plan_volumes
 from vkprovider.model.container import Container
 from vkprovider.model.create import Mount
@@ -22,24 +23,33 @@ NODE_HOSTS = "/etc/hosts"
 
 
 class PodFiles:
-    """``node_memory`` in bytes bounds volumes in memory; ``cluster_domain`` is the suffix of pods' FQDNs."""
+    """``node_memory`` in bytes bounds volumes in memory; ``cluster_domain`` is the suffix of pods' FQDNs.
+
+    ``allocatable`` are the node's quantities for pods, which a container without limits is told as its own.
+    """
 
     def __init__(
-        self, dirs: PodDirs, writer: VolumeWriter, node_memory: int, cluster_domain: str = "cluster.local"
+        self,
+        dirs: PodDirs,
+        writer: VolumeWriter,
+        node_memory: int,
+        cluster_domain: str = "cluster.local",
+        *,
+        allocatable: Mapping[str, str],
     ) -> None:
         self._dirs = dirs
         self._writer = writer
-        self._node_memory = node_memory
+        self._share = NodeShare(memory=node_memory, allocatable=allocatable, may_chown=os.geteuid() == 0)
         self._cluster_domain = cluster_domain
 
     def needed(self, pod: Pod) -> frozenset[ObjectRef]:
         """The objects the pod's volumes are made from."""
         return needed_objects(pod)
 
-    async def prepare(self, pod: Pod, objects: Objects) -> tuple[str, ...]:
+    async def prepare(self, pod: Pod, fetched: Fetched) -> tuple[str, ...]:
         """Make the pod's volumes, or bring them up to date; a message for each that failed."""
         try:
-            return await self._writer.write(plan_volumes(pod, objects, self._dirs.of(pod.uid), self._node_memory))
+            return await self._writer.write(plan_volumes(pod, fetched, self._dirs.of(pod.uid), self._share))
         except OSError as exc:
             return (f"error making pod data directories: {exc}",)
 
@@ -53,7 +63,7 @@ class PodFiles:
         try:
             node_hosts = await asyncio.to_thread(_read, NODE_HOSTS) if pod.spec.host_network else ""
             hosts = hosts_file(pod, ips, cluster_domain=self._cluster_domain, node_hosts=node_hosts)
-            plan = plan_mounts(pod, container, self._dirs.of(pod.uid), attempt, hosts)
+            plan = plan_mounts(pod, container, self._dirs.of(pod.uid), attempt, hosts, env)
             return await self._writer.prepare_container(plan)
         except OSError as exc:
             raise Fault(str(exc), "CreateContainerError") from exc
@@ -61,6 +71,10 @@ class PodFiles:
     def termination_message(self, pod: Pod, container: str, attempt: int) -> str:
         """What an ended instance left as its message. Blocks on the disk."""
         return read_termination_message(termination_log(self._dirs.of(pod.uid), container, attempt))
+
+    async def uids(self) -> frozenset[PodUID]:
+        """All pods of which anything is on disk."""
+        return await self._dirs.uids()
 
     async def remove(self, uid: PodUID) -> None:
         """Remove all of it. Raises VkError where something is still in use."""

@@ -17,12 +17,17 @@ import msgspec
 import structlog
 
 from vkprovider.core.actions import Action, ActionFailed, Decision, News
+from vkprovider.core.allocation import as_allocated
+from vkprovider.core.claims import claim_if_readable
 from vkprovider.core.decide import decide
+from vkprovider.core.phase import OVER
 from vkprovider.core.record import PodMemory, PodRecord
-from vkprovider.core.view import CoreSettings, PodView
+from vkprovider.core.view import CoreSettings, Eviction, PodView
 from vkprovider.errors import EngineError
 from vkprovider.model.pod import Pod
+from vkprovider.node.ledger import Ledger
 from vkprovider.node.performer import Performer
+from vkprovider.node.probe_tally import ProbeTally
 from vkprovider.node.prober import Prober
 from vkprovider.node.termination_message import TerminationMessages
 from vkprovider.ports import Checkpoint, ContainerEngine, EventSink, StatusSink, WaitingClock, Watcher
@@ -44,6 +49,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     statuses: StatusSink
     events: EventSink
     watcher: Watcher
+    tally: ProbeTally = msgspec.field(default_factory=ProbeTally)
+    ledger: Ledger = msgspec.field(default_factory=Ledger)
 
 
 class Chapter(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,11 +65,14 @@ class Chapter(msgspec.Struct, frozen=True, kw_only=True):
 class PodWorker:
     """Runs one pod from its first look until nothing of it is left."""
 
-    def __init__(self, pod: Pod, around: Surroundings, record: PodRecord | None = None) -> None:
+    def __init__(
+        self, pod: Pod, around: Surroundings, record: PodRecord | None = None, eviction: Eviction | None = None
+    ) -> None:
         self.pod = pod
         self.story: deque[Chapter] = deque(maxlen=STORY_LENGTH)
         self._around = around
         self._record = record or PodRecord()
+        self._eviction = eviction
         self._memory = PodMemory()
         self._saved: tuple[PodRecord, Pod] | None = None
         self._status: Mapping[str, Any] | None = None
@@ -71,11 +81,22 @@ class PodWorker:
         self._causes: list[str] = ["start"]
         self._answered = True  # by the engine, the last time it was asked
         self._poked = asyncio.Event()
-        self._prober = Prober(around.engine, around.clock, on_result=lambda: self.poke("probe"), on_news=self._hear)
+        self._prober = Prober(
+            around.engine,
+            around.clock,
+            on_result=lambda: self.poke("probe"),
+            on_news=self._hear,
+            on_attempt=lambda target, outcome: around.tally.count(self.pod, target, outcome),
+        )
 
     @property
     def record(self) -> PodRecord:
         return self._record
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """The v1.PodStatus that was decided last; empty before the first look."""
+        return self._status or {}
 
     def poke(self, cause: str) -> None:
         """Have the worker look again soon."""
@@ -86,6 +107,11 @@ class PodWorker:
         """A newer version of the pod object; the newest wins."""
         self.pod = pod
         self.poke("pod")
+
+    def evict(self, why: Eviction) -> None:
+        """Have the pod end in order, though its object stays."""
+        self._eviction = why
+        self.poke("eviction")
 
     async def run(self) -> None:
         """Work until nothing of the pod is left. Cancelled, it leaves the containers as they are."""
@@ -99,6 +125,7 @@ class PodWorker:
             self._around.statuses.gone(self.pod)
         finally:
             await self._leave()
+            self._around.tally.forget(self.pod.uid)
 
     async def _look(self) -> Decision | None:
         """One look, one decision. None where the engine could not be asked."""
@@ -128,6 +155,8 @@ class PodWorker:
             news=news,
             in_flight=in_flight,
             verdicts=self._prober.verdicts,
+            room=self._around.ledger.room(self.pod.uid),
+            eviction=self._eviction,
         )
         decision = decide(view)
         self._remember(view, decision, causes)
@@ -136,9 +165,19 @@ class PodWorker:
 
     def _remember(self, view: PodView, decision: Decision, causes: tuple[str, ...]) -> None:
         self._record, self._memory = decision.record, decision.memory
+        self._account(view.pod, decision)
         verbs = tuple(f"{type(a).__name__} {a.key}".strip() for a in decision.actions)
         phase = str(decision.status.get("phase"))
         self.story.append(Chapter(at=view.now, causes=causes, phase=phase, actions=verbs))
+
+    def _account(self, pod: Pod, decision: Decision) -> None:
+        """Before anybody else decides: what the pod has been given by now."""
+        ledger = self._around.ledger
+        if decision.gone or decision.status["phase"] in OVER:
+            ledger.forget(pod.uid)
+        else:
+            waiting = self.poke if decision.memory.pending is not None else None
+            ledger.note(pod.uid, claim_if_readable(as_allocated(pod, decision.record)), waiting)
 
     async def _carry_out(self, view: PodView, decision: Decision) -> None:
         around, pod = self._around, view.pod
@@ -153,8 +192,10 @@ class PodWorker:
         for key in decision.cancel:
             if key in self._in_flight:
                 self._in_flight[key][1].cancel()
+        allocated = as_allocated(pod, decision.record)
+        around.performer.follow(pod, decision.objects, self._hear)
         for action in decision.actions:
-            self._begin(pod, action, decision)
+            self._begin(allocated, action, decision)
         self._prober.sync(decision.probes)
         around.watcher.looked(view, decision)
 

@@ -16,9 +16,11 @@ import aiohttp
 from vkprovider.core.actions import ProbeFailed, ProbeTarget
 from vkprovider.core.probing import Attempt, Outcome, ProbeState, advance, begin, complaint, verdicts
 from vkprovider.core.view import Verdicts
+from vkprovider.core.waiting import go_duration
 from vkprovider.errors import VkError
 from vkprovider.model.probe import HTTPGetAction
 from vkprovider.model.refs import ContainerID
+from vkprovider.node.grpc_health import check_health
 from vkprovider.node.handlers import NoAnswerError, http_get, tcp_connect
 from vkprovider.ports import ContainerEngine, WaitingClock
 
@@ -34,8 +36,8 @@ class _Worker:
 
 
 class Prober:
-    """The probes of one pod. ``on_news`` hears of each failing attempt, and before ``on_result``, which is called
-    whenever a verdict has become another; neither may block or raise.
+    """The probes of one pod. ``on_attempt`` hears of each attempt, ``on_news`` of each that failed, and ``on_result``,
+    after them, is called whenever a verdict has become another; none may block or raise.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class Prober:
         clock: WaitingClock,
         on_result: Callable[[], None],
         on_news: Callable[[ProbeFailed], None],
+        on_attempt: Callable[[ProbeTarget, Outcome], None],
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._on_result = on_result
         self._on_news = on_news
+        self._on_attempt = on_attempt
         self._workers: dict[tuple[ContainerID, str], _Worker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -115,6 +119,7 @@ class Prober:
 
     def _take(self, worker: _Worker, attempt: Attempt) -> None:
         worker.state, published = advance(worker.state, worker.target.probe, attempt.outcome)
+        self._on_attempt(worker.target, attempt.outcome)
         news = complaint(worker.target, attempt)
         if news is not None:
             self._on_news(news)
@@ -133,6 +138,8 @@ async def run_probe(engine: ContainerEngine, target: ProbeTarget) -> Attempt:
         if probe.tcp_socket is not None:
             await tcp_connect(probe.tcp_socket, target.pod_ip, target.ports, _timeout(target))
             return Attempt(Outcome.SUCCESS)
+        if probe.grpc is not None:
+            return Attempt(Outcome.SUCCESS, await check_health(probe.grpc, target.pod_ip, _timeout(target)))
         return Attempt(Outcome.ERROR, f"missing probe handler for {target.container}")
     except NoAnswerError as exc:
         return Attempt(Outcome.FAILURE, str(exc))
@@ -151,7 +158,7 @@ async def _exec(engine: ContainerEngine, target: ProbeTarget, command: Sequence[
     result = await engine.exec(target.container_id, command, timeout)
     if result.exit_code is None:
         words = json.dumps(" ".join(command), ensure_ascii=False)
-        return Attempt(Outcome.FAILURE, f"command timed out: {words} timed out after {_go_duration(timeout)}")
+        return Attempt(Outcome.FAILURE, f"command timed out: {words} timed out after {go_duration(timeout)}")
     outcome = Outcome.SUCCESS if result.exit_code == 0 else Outcome.FAILURE
     return Attempt(outcome, result.output.decode(errors="replace"))
 
@@ -180,12 +187,3 @@ async def _body(response: aiohttp.ClientResponse) -> str:
     while len(body) < MAX_BODY and (chunk := await response.content.read(MAX_BODY - len(body))):
         body += chunk
     return body.decode(errors="replace")
-
-
-def _go_duration(seconds: int) -> str:
-    """Whole seconds as Go's time.Duration prints them: 1s, 1m30s, 1h0m0s."""
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes}m{seconds}s"
-    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"

@@ -50,7 +50,7 @@ class TerminationMessages:
         return msgspec.structs.replace(instance, message=self._known[instance.id])
 
     async def _read(self, pod: Pod, instance: ContainerState) -> str:
-        containers = (*pod.spec.init_containers, *pod.spec.containers)
+        containers = (*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers)
         spec = next((c for c in containers if c.name == instance.name), None)
         if spec is None:
             return ""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Iterable
 from typing import assert_never
 
 import msgspec
 
 from vkprovider.core.mounts import MountPlan
 from vkprovider.core.volumes import (
+    ClaimedPath,
     EmptyDirectory,
     HostPathCheck,
     MemoryVolume,
@@ -86,6 +88,8 @@ class VolumeWriter:
                 await self._project(volume, plan.fs_group)
             case HostPathCheck():
                 return await asyncio.to_thread(host_paths.check, volume.path, volume.type)
+            case ClaimedPath():
+                return await self._link(volume, plan.fs_group)
             case _:
                 assert_never(volume)
         return None
@@ -99,10 +103,22 @@ class VolumeWriter:
             await give_to_group(staged, fs_group, self._engine, read_only=False)
         await asyncio.to_thread(os.rename, staged, volume.path)
 
+    async def _link(self, volume: ClaimedPath, fs_group: int | None) -> str | None:
+        """A claim's directory is the pod's when the link is there: then nobody looks at it again."""
+        if await asyncio.to_thread(_leads_to, volume.link, volume.path):
+            return None
+        complaint = await asyncio.to_thread(host_paths.check, volume.path, volume.type)
+        if complaint is None:
+            if fs_group is not None and volume.given_to_group:
+                await give_to_group(volume.path, fs_group, self._engine, read_only=False)
+            await asyncio.to_thread(_make_link, volume.link, volume.path)
+        return complaint
+
     async def _project(self, volume: Projection, fs_group: int | None) -> None:
         staged = await asyncio.to_thread(atomic_files.stage, volume.path, volume.files, self._clock.now())
         if staged is None:
             return
+        await asyncio.to_thread(_make_directories, volume.path, volume.mount_points)
         if fs_group is not None:
             await give_to_group(volume.path, fs_group, self._engine, read_only=True)
         await asyncio.to_thread(atomic_files.publish, volume.path, staged, volume.files)
@@ -122,6 +138,22 @@ def _stage_directory(path: str) -> str | None:
     os.mkdir(staged)
     os.chmod(staged, 0o777)
     return staged
+
+
+def _leads_to(link: str, path: str) -> bool:
+    return os.path.islink(link) and os.readlink(link) == path
+
+
+def _make_link(link: str, path: str) -> None:
+    os.makedirs(os.path.dirname(link), exist_ok=True)
+    if os.path.lexists(link):
+        os.unlink(link)
+    os.symlink(path, link)
+
+
+def _make_directories(volume: str, directories: Iterable[str]) -> None:
+    for directory in directories:
+        os.makedirs(os.path.join(volume, directory), exist_ok=True)
 
 
 def _prepare(plan: MountPlan) -> tuple[Mount, ...]:

@@ -1,4 +1,5 @@
-"""What an API server would give to objects when they are created: a uid, a creation time, a generated name.
+"""What an API server would give to objects when they are created: a uid, a creation time, a generated name; and what
+it would leave out, the status that they had elsewhere.
 
 All are derived from the run, so that a run that is resumed finds its own again.
 """
@@ -23,7 +24,7 @@ def identify(raw: dict[str, Any], run_id: str, ordinal: int, now: datetime) -> d
     name = metadata.get("name") or metadata["generateName"] + _suffix(f"{run_id}/{ordinal}")
     uid = uuid.uuid5(uuid.NAMESPACE_OID, f"vkprovider/{run_id}/{raw['kind']}/{metadata['namespace']}/{name}")
     given = {"name": name, "uid": str(uid), "creationTimestamp": timestamp(now)}
-    made = raw | {"metadata": metadata | given}
+    made = {key: value for key, value in raw.items() if key != "status"} | {"metadata": metadata | given}
     return with_selector(made) if raw["kind"] == "Job" else made
 
 

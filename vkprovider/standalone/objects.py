@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from vkprovider.model.refs import ObjectRef
+from vkprovider.core.tokens import Token
+from vkprovider.errors import SpecError
+from vkprovider.model.refs import ObjectRef, PodUID, TokenRef
 
 DATA_KINDS = ("ConfigMap", "Secret")
 
@@ -19,6 +21,13 @@ class ManifestObjects:
     async def get(self, ref: ObjectRef) -> Mapping[str, Any] | None:
         """The raw object, or None: what is not in the manifests does not exist."""
         return self._objects.get(ref)
+
+    def follow(self, uid: PodUID, refs: frozenset[ObjectRef], changed: Callable[[ObjectRef], None]) -> None:
+        """Nothing to be done: they never change."""
+
+    async def token(self, ref: TokenRef) -> Token:
+        """Raises SpecError: ``manifests.load`` has refused all pods that need one."""
+        raise SpecError(f"there is no API server to give a token of the service account {ref.service_account}")
 
 
 def object_ref(raw: Mapping[str, Any]) -> ObjectRef:

@@ -1,4 +1,4 @@
-"""ConfigMaps and Secrets that pods need and that the manifests do not hold.
+"""ConfigMaps and Secrets that pods need and that the manifests do not hold, and what only a cluster has.
 
 A cluster would wait for them to appear. In a run nothing can appear, so the pod would wait for ever.
 """
@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Set
 from typing import NamedTuple
 
 from vkprovider.model.container import Container
-from vkprovider.model.findings import Finding, not_found
+from vkprovider.model.findings import Finding, forbidden, not_found
 from vkprovider.model.pod import PodSpec
 from vkprovider.model.refs import ObjectRef
+from vkprovider.model.volume import VolumeProjection
 
 Keys = Mapping[ObjectRef, Set[str]]  # every ConfigMap and Secret there is, with its keys
 
@@ -27,7 +28,8 @@ class _Need(NamedTuple):
 
 
 def missing(spec: PodSpec, namespace: str, path: str, known: Keys) -> Iterator[Finding]:
-    """A finding for each object, or key of one, that is referred to, not optional, and not there."""
+    """A finding for each object, or key of one, that is not optional and not there; and for tokens and claims."""
+    yield from _of_a_cluster(spec, path)
     for need in _needs(spec, path):
         if need.optional or not need.name:
             continue
@@ -52,9 +54,29 @@ def _needs(spec: PodSpec, path: str) -> Iterator[_Need]:
             secret = volume.secret
             keys = tuple((item.key, f"{at}.secret.items[{n}].key") for n, item in enumerate(secret.items))
             yield _Need("Secret", secret.secret_name, f"{at}.secret.secretName", secret.optional, keys)
+        for number, part in enumerate(volume.projected.sources if volume.projected is not None else ()):
+            yield from _projected(part, f"{at}.projected.sources[{number}]")
     for group, containers in (("containers", spec.containers), ("initContainers", spec.init_containers)):
         for place, container in enumerate(containers):
             yield from _environment(container, f"{path}.{group}[{place}]")
+
+
+def _projected(source: VolumeProjection, path: str) -> Iterator[_Need]:
+    for field, kind, part in (("configMap", "ConfigMap", source.config_map), ("secret", "Secret", source.secret)):
+        if part is not None:
+            keys = tuple((item.key, f"{path}.{field}.items[{n}].key") for n, item in enumerate(part.items))
+            yield _Need(kind, part.name, f"{path}.{field}.name", part.optional, keys)
+
+
+def _of_a_cluster(spec: PodSpec, path: str) -> Iterator[Finding]:
+    for place, volume in enumerate(spec.volumes):
+        if volume.persistent_volume_claim is not None:
+            at = f"{path}.volumes[{place}].persistentVolumeClaim"
+            yield forbidden(at, "there is no cluster here to claim volumes of: use a hostPath or an emptyDir")
+        for number, source in enumerate(volume.projected.sources if volume.projected is not None else ()):
+            if source.service_account_token is not None:
+                at = f"{path}.volumes[{place}].projected.sources[{number}].serviceAccountToken"
+                yield forbidden(at, "there is no API server here that could give a token: take this source away")
 
 
 def _environment(container: Container, path: str) -> Iterator[_Need]:

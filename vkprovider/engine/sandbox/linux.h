@@ -3,9 +3,10 @@
 #if defined(__x86_64__)
 
 enum {
-	SYS_write = 1, SYS_close = 3, SYS_lseek = 8, SYS_rt_sigprocmask = 14, SYS_exit = 60, SYS_wait4 = 61, SYS_kill = 62,
-	SYS_rt_sigtimedwait = 128, SYS_getdents64 = 217, SYS_openat = 257, SYS_fchownat = 260, SYS_unlinkat = 263,
-	SYS_renameat = 264, SYS_fchmodat = 268, SYS_statx = 332,
+	SYS_read = 0, SYS_write = 1, SYS_close = 3, SYS_lseek = 8, SYS_rt_sigprocmask = 14, SYS_socket = 41, SYS_connect = 42,
+	SYS_shutdown = 48, SYS_setsockopt = 54, SYS_clone = 56, SYS_exit = 60, SYS_wait4 = 61, SYS_kill = 62,
+	SYS_rt_sigtimedwait = 128, SYS_prctl = 157, SYS_getdents64 = 217, SYS_openat = 257, SYS_fchownat = 260,
+	SYS_unlinkat = 263, SYS_renameat = 264, SYS_fchmodat = 268, SYS_statx = 332,
 };
 
 #define O_DIRECTORY 0200000
@@ -27,8 +28,9 @@ __asm__(".globl _start\n_start: xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp
 
 enum {
 	SYS_unlinkat = 35, SYS_renameat = 38, SYS_fchmodat = 53, SYS_fchownat = 54, SYS_openat = 56, SYS_close = 57,
-	SYS_getdents64 = 61, SYS_lseek = 62, SYS_write = 64, SYS_exit = 93, SYS_kill = 129, SYS_rt_sigprocmask = 135,
-	SYS_rt_sigtimedwait = 137, SYS_wait4 = 260, SYS_statx = 291,
+	SYS_getdents64 = 61, SYS_lseek = 62, SYS_read = 63, SYS_write = 64, SYS_exit = 93, SYS_kill = 129,
+	SYS_rt_sigprocmask = 135, SYS_rt_sigtimedwait = 137, SYS_prctl = 167, SYS_socket = 198, SYS_connect = 203,
+	SYS_setsockopt = 208, SYS_shutdown = 210, SYS_clone = 220, SYS_wait4 = 260, SYS_statx = 291,
 };
 
 #define O_DIRECTORY 040000
@@ -57,7 +59,9 @@ __asm__(".globl _start\n_start: mov x29, #0\n mov x0, sp\n and sp, x0, #-16\n bl
 enum { O_RDONLY = 0, O_CLOEXEC = 02000000, O_PATH = 010000000 };
 enum { AT_FDCWD = -100, AT_REMOVEDIR = 0x200, AT_EMPTY_PATH = 0x1000 };
 enum { EPERM = 1, ENOENT = 2, ESRCH = 3, EACCES = 13, EBUSY = 16, EEXIST = 17, ENOTDIR = 20, EINVAL = 22, EROFS = 30,
-       ENAMETOOLONG = 36, ENOTEMPTY = 39, ELOOP = 40 };
+       ENAMETOOLONG = 36, ENOTEMPTY = 39, ELOOP = 40, ECONNREFUSED = 111 };
+enum { AF_INET = 2, AF_INET6 = 10, SOCK_STREAM = 1, SHUT_WR = 1, IPPROTO_TCP = 6, TCP_NODELAY = 1 };
+enum { PR_SET_PDEATHSIG = 1 };
 enum { SIGINT = 2, SIGKILL = 9, SIGTERM = 15, SIGCHLD = 17, SIG_SETMASK = 2, WNOHANG = 1 };
 enum { S_IFMT = 0170000, S_IFDIR = 0040000, S_IFLNK = 0120000, S_ISGID = 02000 };
 enum { STATX_BASIC_STATS = 0x7ff, STATX_ATTR_MOUNT_ROOT = 0x2000 };

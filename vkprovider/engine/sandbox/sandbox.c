@@ -8,6 +8,8 @@
  *                                 -r for a volume that is mounted read-only
  *   sandbox chmod MODE PATH...    set the permissions of each PATH itself, in octal
  *   sandbox kill PID              end a process of the namespace this runs in, at once; one that is gone is fine
+ *   sandbox connect PORT          be a connection to a TCP port of the pod's loopback: standard input goes there, its
+ *                                 end too, and what comes goes to standard output, until the other side ends
  *
  * Containers have written below these paths, so nothing found there is trusted: every name is opened relative to the
  * directory it was read from, symbolic links are never followed, mounts are never emptied, and no depth of nesting
@@ -86,6 +88,7 @@ static const char *meaning(long error)
 	case -EROFS: return "Read-only file system";
 	case -ENAMETOOLONG: return "File name too long";
 	case -ENOTEMPTY: return "Directory not empty";
+	case -ECONNREFUSED: return "Connection refused";
 	}
 	return 0;
 }
@@ -109,7 +112,8 @@ static bool complain_of(long error)
 
 static void usage(void)
 {
-	say("usage: sandbox [remove PATH... | own [-r] GID PATH... | chmod MODE PATH... | kill PID]   each PATH absolute\n");
+	say("usage: sandbox [remove PATH... | own [-r] GID PATH... | chmod MODE PATH... | kill PID | connect PORT]"
+	    "   each PATH absolute\n");
 	CALL3(exit, 2, 0, 0);
 }
 
@@ -326,6 +330,70 @@ static void kill_process(char **arguments)
 		complain_of(result);
 }
 
+/* --- connect ----------------------------------------------------------------------------------------------------- */
+
+/* Gives the descriptor or the error. */
+static long dial(long family, const void *address, long size)
+{
+	int on = 1;
+	long fd = CALL3(socket, family, SOCK_STREAM, 0);
+	if (fd < 0)
+		return fd;
+	long result = CALL3(connect, fd, address, size);
+	if (result < 0) {
+		CALL3(close, fd, 0, 0);
+		return result;
+	}
+	CALL5(setsockopt, fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	return fd;
+}
+
+/* Copy until there is no more to read, or nobody to write it to. */
+static void copy(long from, long to)
+{
+	static char buffer[32768];
+	long size;
+	while ((size = CALL3(read, from, buffer, sizeof buffer)) > 0)
+		for (long done = 0, written; done < size; done += written)
+			if ((written = CALL3(write, to, buffer + done, size - done)) <= 0)
+				return;
+}
+
+/* One process for each direction: neither may wait for the other. */
+static void relay(long fd)
+{
+	long child = CALL5(clone, SIGCHLD, 0, 0, 0, 0);
+	if (child < 0) {
+		complain_of(child);
+	} else if (child == 0) {
+		CALL3(prctl, PR_SET_PDEATHSIG, SIGKILL, 0);
+		CALL3(close, 1, 0, 0); /* or the end of the output would be the end of the input too */
+		CALL3(close, 2, 0, 0);
+		copy(0, fd);
+		CALL3(shutdown, fd, SHUT_WR, 0);
+	} else {
+		copy(fd, 1);
+		CALL3(kill, child, SIGKILL, 0);
+	}
+}
+
+/* A pod's programs may listen on IPv4 or on IPv6. Where both fail, the error of the first is told. */
+static void connect_port(char **arguments)
+{
+	long port = *arguments ? number_of(*arguments, 10, 0xffff) : -1;
+	if (port < 1 || arguments[1])
+		usage();
+	unsigned char high = port >> 8, low = port;
+	unsigned char four[16] = { AF_INET, 0, high, low, 127, 0, 0, 1 };
+	unsigned char six[28] = { AF_INET6, 0, high, low, [23] = 1 };
+	push(*arguments);
+	long first = dial(AF_INET, four, sizeof four), fd = first < 0 ? dial(AF_INET6, six, sizeof six) : first;
+	if (fd < 0)
+		complain_of(first);
+	else
+		relay(fd);
+}
+
 /* --- pause ------------------------------------------------------------------------------------------------------- */
 
 /* Signals are taken from a queue, not by handlers: PID 1 never receives one it neither blocks nor handles. */
@@ -361,6 +429,8 @@ __attribute__((used, noreturn)) static void run(long *stack)
 		visit_paths(arguments, chmod_entry);
 	} else if (equal(command, "kill")) {
 		kill_process(arguments);
+	} else if (equal(command, "connect")) {
+		connect_port(arguments);
 	} else {
 		usage();
 	}

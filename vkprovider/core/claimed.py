@@ -1,0 +1,86 @@
+"""PersistentVolumeClaims: what directory of the host one stands for. Only volumes that need no driver can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from vkprovider.core.objects import Objects, content_of
+from vkprovider.errors import SpecError
+from vkprovider.model.pod import Pod, read_as
+from vkprovider.model.refs import ObjectRef
+from vkprovider.model.volume import ClaimVolume, PersistentVolumeSpec
+
+CLAIM, VOLUME = "PersistentVolumeClaim", "PersistentVolume"
+
+# Fields of a v1.PersistentVolumeSpec that are no source.
+_COMMON = {
+    "accessModes",
+    "capacity",
+    "claimRef",
+    "mountOptions",
+    "nodeAffinity",
+    "persistentVolumeReclaimPolicy",
+    "storageClassName",
+    "volumeAttributesClassName",
+    "volumeMode",
+}
+
+
+class BoundPath(NamedTuple):
+    """``type`` is as for hostPath volumes; a local volume is ``given_to_group``, a hostPath never."""
+
+    path: str
+    type: str
+    given_to_group: bool
+
+
+def claims(pod: Pod) -> Iterator[ObjectRef]:
+    for volume in pod.spec.volumes:
+        if volume.persistent_volume_claim is not None:
+            yield claim_ref(pod, volume.persistent_volume_claim)
+
+
+def claim_ref(pod: Pod, source: ClaimVolume) -> ObjectRef:
+    return ObjectRef(CLAIM, pod.metadata.namespace, source.claim_name)
+
+
+def bound_volumes(objects: Objects) -> frozenset[ObjectRef]:
+    """The volumes that the claims among these objects are bound to."""
+    raws = (raw for ref, raw in objects.items() if ref.kind == CLAIM and isinstance(raw, Mapping))
+    return frozenset(ObjectRef(VOLUME, "", name) for raw in raws if (name := _volume_name(raw)))
+
+
+def bound_path(ref: ObjectRef, objects: Objects) -> BoundPath:
+    """The directory behind a claim. ``objects`` holds the claim and, if it is bound, its volume.
+
+    Raises VkError (pkg/kubelet/volumemanager/populator getPVCExtractPV).
+    """
+    claim = content_of(ref, objects, optional=False)
+    name = _volume_name(claim)
+    if not name:
+        raise SpecError(f'the claim "{ref.name}" is not bound to a volume yet')
+    volume = content_of(ObjectRef(VOLUME, "", name), objects, optional=False)
+    spec = volume.get("spec") or {}
+    if (spec.get("claimRef") or {}).get("uid") != claim["metadata"].get("uid"):
+        raise SpecError(f'the volume "{name}" is bound to another claim than "{ref.name}"')
+    return _path(name, spec)
+
+
+def _path(name: str, raw: Mapping[str, Any]) -> BoundPath:
+    spec = read_as(PersistentVolumeSpec, dict(raw))
+    if spec.volume_mode != "Filesystem":
+        raise SpecError(f'the volume "{name}" is a {spec.volume_mode} volume: only file systems can be mounted')
+    if spec.host_path is not None:
+        return BoundPath(spec.host_path.path, spec.host_path.type, given_to_group=False)
+    if spec.local is not None:
+        return BoundPath(spec.local.path, "Directory", given_to_group=True)
+    kinds = ", ".join(sorted(raw.keys() - _COMMON)) or "unknown"
+    raise SpecError(f'the volume "{name}" is of a kind ({kinds}) that needs a driver: hostPath and local need none')
+
+
+def _volume_name(claim: Mapping[str, Any]) -> str:
+    """Nothing while a claim is not bound."""
+    bound = (claim.get("status") or {}).get("phase") == "Bound"
+    name: str = (claim.get("spec") or {}).get("volumeName") or ""
+    return name if bound else ""

@@ -1,0 +1,288 @@
+"""Where vkprovider does not do what a kubelet does: on purpose, or because Docker cannot.
+
+``python -m vkprovider.core.differences`` prints the reference page; ``make reference`` writes it. Every entry names the
+module that it is about, so that a change there is a reason to read the entry again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """``kubelet`` says what a kubelet of 1.34 does, ``here`` what vkprovider does, ``why`` gives the reason."""
+
+    module: str
+    kubelet: str
+    here: str
+    why: str
+
+
+_SIDECARS = (
+    Difference(
+        "vkprovider.core.sidecars",
+        "Only init containers with `restartPolicy: Always` are sidecars.",
+        "Regular containers with a mark in their environment are sidecars too.",
+        "It is what vkprovider is for: see [the sidecar rules](sidecars.md).",
+    ),
+    Difference(
+        "vkprovider.core.exits",
+        "A sidecar that had to be killed at the end of its pod shows exit code 137 and reason `Error`.",
+        "It shows 0 and `Completed`, with the true code in the message. `--forgive none` restores the kubelet's way.",
+        "Whoever reads container statuses would take a Job that went well for a failed one.",
+    ),
+    Difference(
+        "vkprovider.core.termination",
+        "A second deletion with a shorter grace does not shorten a hook or a wait that has begun.",
+        "The deadline of a pod's end moves forward at once, for whatever is under way.",
+        "The shorter grace is what the user asked for. The kubelet's own source has it as a thing to be done.",
+    ),
+    Difference(
+        "vkprovider.core.stopping",
+        "A preStop hook that is not done in time is left to run until the container dies.",
+        "It is ended at the deadline, before the stop signal is sent.",
+        "A hook may otherwise still work on files while its container shuts down.",
+    ),
+)
+
+_LIVES = (
+    Difference(
+        "vkprovider.node.pod_worker",
+        "Everything about a pod happens one after the other: while an image is pulled or a hook runs, no container of "
+        "the pod is restarted and no status is computed.",
+        "Each container has its own course. Only the order of the start and of the end is kept.",
+        "A slow pull of one container is no reason to leave another one dead.",
+    ),
+    Difference(
+        "vkprovider.core.restarts",
+        "The crash back-off is forgotten when the kubelet restarts, and over at the sync that follows its end.",
+        "It is in the labels of the containers, survives a restart of vkprovider, and is over to the second.",
+        "A node agent's restart says nothing about a container that crashes.",
+    ),
+    Difference(
+        "vkprovider.core.container_status",
+        "A container that is about to be restarted shows as `terminated` until the next sync.",
+        "It shows as `waiting`, its end in `lastState`.",
+        "The API server refuses a marked sidecar the way back from `terminated` under `restartPolicy: Never`.",
+    ),
+    Difference(
+        "vkprovider.core.waiting",
+        "A container that has been created and not yet started waits without a reason.",
+        "It waits with `ContainerCreating` or `PodInitializing`, as before it was created.",
+        "A moment without a reason tells users less than one with it.",
+    ),
+    Difference(
+        "vkprovider.core.conditions",
+        "Conditions may speak of containers `with unknown status`, and give `UnknownContainerStatuses` as a reason.",
+        "Every container of the specification has a status from the first look on, so they never do.",
+        "There is no moment at which the status of a container is missing.",
+    ),
+    Difference(
+        "vkprovider.core.exits",
+        "On Docker (by cri-dockerd) a failed start is `ContainerCannotRun` with the engine's code.",
+        "It is `StartError` with code 128, as with containerd.",
+        "Most clusters run containerd, and what watches pods knows its words.",
+    ),
+    Difference(
+        "vkprovider.engine.process_users",
+        "`status.containerStatuses[].user` comes from the runtime.",
+        "It is read from `/proc` when the container is first seen running, and missing where that cannot be: on an "
+        "engine elsewhere, with user namespaces, or when the process has changed its user by itself.",
+        "Docker does not say which groups it gave to a process.",
+    ),
+    Difference(
+        "vkprovider.core.living",
+        "`BackOff` events are sent again at every sync during a back-off.",
+        "One is sent for each back-off.",
+        "The count of such an event says how often the kubelet looked, not how often something failed.",
+    ),
+)
+
+_NODE = (
+    Difference(
+        "vkprovider.core.admission",
+        "A pod is evicted when memory or disk run low, or when it uses more local storage than it may. A critical pod "
+        "that does not fit preempts others.",
+        "The node shows pressure and takes no new pods by the kubelet's rules, but ends none.",
+        "The machine is shared with whatever else its owner runs on it: a pod is not to blame for that.",
+    ),
+    Difference(
+        "vkprovider.kube.pod_source",
+        "After a restart of the kubelet, all pods are admitted again, and may be rejected though they run.",
+        "A pod that was let in once stays.",
+        "A restart of the agent must change nothing for pods.",
+    ),
+    Difference(
+        "vkprovider.kube.pod_source",
+        "Pods may also come from files and URLs, with mirror pods in the API.",
+        "They come from the API server alone; `vkprovider run` runs files without one.",
+        "A virtual node has no control plane to start.",
+    ),
+    Difference(
+        "vkprovider.core.daemonsets",
+        "Pods of DaemonSets run like all others.",
+        "By default they are left alone, and an event says so. A setting lets them run.",
+        "They mostly serve the machine of a real node, and would serve this one twice.",
+    ),
+    Difference(
+        "vkprovider.kube.node_registrar",
+        "With graceful node shutdown set up, the shutdown of the machine ends its pods by priority.",
+        "When vkprovider is stopped the node is not ready and its containers go on; the next start takes them over. "
+        "With `--drain` all pods end first, each in its own order.",
+        "Stopping the agent is part of every update of it. The machine's shutdown is Docker's affair.",
+    ),
+    Difference(
+        "vkprovider.kube.node_object",
+        "Images that nobody uses are removed when the disk fills up.",
+        "Images are left alone.",
+        "The engine's images are its owner's: `docker image prune` removes those that nobody uses.",
+    ),
+)
+
+_RESOURCES = (
+    Difference(
+        "vkprovider.core.create",
+        "Each pod has a cgroup of its own, with the sum of its limits, below one for its quality of service.",
+        "Limits hold for each container by itself.",
+        "Docker keeps cgroups per container. A shared one would have to be made behind its back.",
+    ),
+    Difference(
+        "vkprovider.core.resources",
+        "Under cgroup v2 the whole container is killed when one of its processes exceeds the memory limit.",
+        "The kernel picks a process; the container ends when that is its first one.",
+        "Docker has no setting for `memory.oom.group`.",
+    ),
+    Difference(
+        "vkprovider.core.resize",
+        "A smaller memory limit is held against what the pod uses as well as against what the container does.",
+        "It is held against what the container uses.",
+        "There is no pod cgroup whose limit could be exceeded.",
+    ),
+    Difference(
+        "vkprovider.core.resize",
+        "1.34 sends an event when a resize is completed; that it began, must wait or cannot be is only in conditions.",
+        "`ResizeStarted`, `ResizeDeferred`, `ResizeInfeasible` and `ResizeError` are sent too, in the words of 1.35.",
+        "Events are where users look first.",
+    ),
+    Difference(
+        "vkprovider.node.ledger",
+        "Resizes that wait are tried again by priority, quality of service and age.",
+        "All are tried when a pod makes room, and every three minutes; whoever asks first is served first.",
+        "On one machine, a queue of resizes that wait is rare and short.",
+    ),
+)
+
+_ENGINE = (
+    Difference(
+        "vkprovider.engine.convert",
+        "Logs are in `/var/log/pods`, in CRI's format.",
+        "They are in Docker's own json-file logs, with the kubelet's sizes: five files of 10 MiB.",
+        "So `docker logs` works on them, and nothing is written twice.",
+    ),
+    Difference(
+        "vkprovider.model.labels",
+        "Containers bear `io.kubernetes.docker.type`, by which dockershim and cri-dockerd know them.",
+        "That label is left out; all others of theirs are there.",
+        "A kubelet with cri-dockerd on the same engine would take the containers for its own, and remove them.",
+    ),
+    Difference(
+        "vkprovider.engine.sandbox_source",
+        "Sandboxes run the `pause` image of a registry.",
+        "They run an image that is part of vkprovider and is loaded into the engine when it is first needed.",
+        "The first pod of a machine without a registry must run too.",
+    ),
+    Difference(
+        "vkprovider.core.mounts",
+        "A `subPath` works in every volume.",
+        "It is refused in an `emptyDir` with `medium: Memory`.",
+        "Such a volume is the engine's, on a tmpfs, and can be mounted only as a whole.",
+    ),
+    Difference(
+        "vkprovider.core.container_status",
+        "`recursiveReadOnly` makes the mounts below a read-only mount read-only, where the runtime can.",
+        "It is never in force: a read-only mount says `Disabled`.",
+        "Docker can do so only since 25, and the oldest engine that vkprovider works on is 20.10.",
+    ),
+)
+
+SECTIONS: Mapping[str, tuple[Difference, ...]] = {
+    "Sidecars and the end of a pod": _SIDECARS,
+    "The life of containers, and what their status says": _LIVES,
+    "The node": _NODE,
+    "Resources": _RESOURCES,
+    "The engine": _ENGINE,
+}
+
+_NO_EVICTION = "the node ends no pod to make room"
+_NO_IMAGE_GC = "images are left alone"
+_NO_CGROUP = "there are no cgroups of pods or of the node"
+_NO_BLOCK_VOLUMES = "there are no volumes of block devices"
+_LOOKED_AT_ONCE = "a pod's containers are looked at in one go; while the engine does not answer, the node is not ready"
+
+UNSENT_EVENTS: Mapping[str, str] = {
+    "ExceededGracePeriod": _NO_EVICTION + "; other ends have no limit beyond their grace",
+    "Preempting": _NO_EVICTION,
+    "EvictionThresholdMet": _NO_EVICTION,
+    "FailedPodSandBoxStatus": _LOOKED_AT_ONCE,
+    "FailedSync": _LOOKED_AT_ONCE,
+    "FailedCreatePodContainer": _NO_CGROUP,
+    "NodeAllocatableEnforced": _NO_CGROUP,
+    "FailedNodeAllocatableEnforcement": _NO_CGROUP,
+    "CgroupV1": "the version of the cgroups is the engine's affair",
+    "SystemOOM": "the kernel's log is not read; a container's own end by memory shows in its status",
+    "NetworkNotReady": "the network is Docker's, and ready whenever the engine is",
+    "VolumePermissionChangeInProgress": "ownership is changed by one program in one go",
+    "HostIPsIPFamilyMismatch": "the node has one address",
+    "PossibleMemoryBackedVolumesOnDisk": "swap is the machine owner's affair",
+    "FailedPrepareDynamicResources": "there are no dynamic resources",
+    "FailedAttachVolume": _NO_BLOCK_VOLUMES,
+    "SuccessfulAttachVolume": _NO_BLOCK_VOLUMES,
+    "SuccessfulMountVolume": _NO_BLOCK_VOLUMES + "; the kubelet does not send it for others either",
+    "FailedMapVolume": _NO_BLOCK_VOLUMES,
+    "FailedMountOnFilesystemMismatch": _NO_BLOCK_VOLUMES,
+    "AlreadyMountedVolume": _NO_BLOCK_VOLUMES,
+    "VolumeResizeFailed": _NO_BLOCK_VOLUMES,
+    "VolumeResizeSuccessful": _NO_BLOCK_VOLUMES,
+    "FileSystemResizeFailed": _NO_BLOCK_VOLUMES,
+    "FileSystemResizeSuccessful": _NO_BLOCK_VOLUMES,
+    "FailedValidation": "it is about pods from files and URLs",
+    "KubeletSetupFailed": "a node that cannot be set up says so and ends",
+    "InvalidDiskCapacity": _NO_IMAGE_GC,
+    "FreeDiskSpaceFailed": _NO_IMAGE_GC,
+    "ImageGCFailed": _NO_IMAGE_GC,
+    "ContainerGCFailed": "a removal that fails is tried again, and said in the log",
+    "MissingClusterDNS": "every pod has the resolver of its node, and it would be said of each",
+}
+
+
+def render() -> str:
+    """The reference page."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "# Where vkprovider differs from a kubelet"
+    yield ""
+    yield "<!-- Generated from vkprovider/core/differences.py by `make reference`. -->"
+    yield ""
+    yield "Everything that is not on this page is meant to be as a kubelet of Kubernetes 1.34 does it, to the wording."
+    yield "Fields of a specification that are not honoured are not listed here."
+    for title, differences in SECTIONS.items():
+        yield from ("", f"## {title}")
+        yield from _section(differences)
+    yield from ("", "## Events that are not sent", "", "| Event | Why |", "|---|---|")
+    yield from (f"| `{reason}` | {why} |" for reason, why in UNSENT_EVENTS.items())
+
+
+def _section(differences: Iterable[Difference]) -> Iterator[str]:
+    for difference in differences:
+        yield ""
+        yield f"- **A kubelet:** {difference.kubelet}"
+        yield f"  **Here:** {difference.here}"
+        yield f"  **Why:** {difference.why} (`{difference.module}`)"
+
+
+if __name__ == "__main__":
+    print(render(), end="")

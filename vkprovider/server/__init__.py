@@ -1,0 +1,1 @@
+"""The kubelet's API: what the API server asks of a node on behalf of kubectl."""
