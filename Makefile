@@ -17,8 +17,9 @@ demo: engine ## run a Job with a sidecar on Docker, in both its forms, from noth
 	$(BIN)/vkprovider run deploy/examples/test-sidecar-native.yaml
 	$(BIN)/vkprovider run deploy/examples/test-sidecar-marked.yaml
 
-test: engine venv parts ## all tests: linters, unit, property, contract, Docker
-	@$(PYTEST) -m "not cluster" tests integration
+K8S ?= 1.34
+test: engine venv parts controlplane ## all tests: linters, unit, property, Docker, cluster
+	@VKPROVIDER_TEST_KUBERNETES=$(K8S) $(PYTEST) tests integration
 
 check: venv ## the linters and the type checker alone
 	$(BIN)/ruff check
@@ -33,22 +34,21 @@ property: venv ## the properties of the core, with many examples
 	@HYPOTHESIS_PROFILE=ci $(PYTEST) --timeout 1800 tests/property
 
 docker: engine venv parts ## the tests on a Docker engine
-	@$(PYTEST) -m docker tests integration
+	@$(PYTEST) -m "docker and not cluster" tests integration
 
 docker-26: venv parts ## the tests on a second, newer engine, which is fetched if need be
 	@DOCKER_HOST=$$(integration/engines/start-engine.sh) && export DOCKER_HOST && \
-	{ $(PYTEST) -m docker tests integration; code=$$?; integration/engines/start-engine.sh stop; exit $$code; }
+	{ $(PYTEST) -m "docker and not cluster" tests integration; code=$$?; integration/engines/start-engine.sh stop; exit $$code; }
 
-K8S ?= 1.34
-test-cluster: engine venv busybox ## the tests on a real control plane, built once: make test-cluster K8S=1.36
-	@$(BIN)/python integration/controlplane/build.py $(K8S) >/dev/null
+test-cluster: engine venv parts controlplane ## the tests on a real control plane: make test-cluster K8S=1.36
 	@VKPROVIDER_TEST_KUBERNETES=$(K8S) $(PYTEST) -m cluster integration/cluster
 
 reference: venv ## write the reference pages that are made from code
 	$(BIN)/python -m vkprovider.core.differences >docs/reference/differences-from-kubelet.md
 
-bench: engine venv parts ## speed, as ratios to raw Docker calls
+bench: engine venv parts controlplane ## speed, as ratios to raw Docker calls
 	@$(BIN)/python -m integration.benchmarks.run_speed
+	@$(BIN)/python -m integration.benchmarks.node_speed
 
 clean: ## remove the environment and what the tools keep
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
@@ -61,3 +61,6 @@ venv:
 
 parts: # a shell and its programs to fill test images with, and ps, by which the engine lists processes
 	@{ command -v busybox && command -v ps; } >/dev/null || $(SETUP)/apt.sh busybox-static procps
+
+controlplane: venv # built once for each version, which takes ten minutes, and kept outside of the checkout
+	@$(BIN)/python integration/controlplane/build.py $(K8S) >/dev/null

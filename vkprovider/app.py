@@ -20,10 +20,12 @@ from vkprovider.core.create import NodeFacts
 from vkprovider.core.network_files import parse_resolv_conf
 from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.engine.docker_engine import DockerEngine
+from vkprovider.engine.endpoint import NO_ENGINE
 from vkprovider.errors import EngineUnavailable, VkError
 from vkprovider.model.pod import Pod
 from vkprovider.node.checkpoint import FileCheckpoint
 from vkprovider.node.clock import SystemClock
+from vkprovider.node.disk_limits import DiskLimits
 from vkprovider.node.dispatcher import Dispatcher
 from vkprovider.node.log_setup import set_up_logging
 from vkprovider.node.performer import Performer
@@ -47,10 +49,6 @@ log = structlog.get_logger()
 
 OWN_ERROR = 125
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
-NO_ENGINE = (
-    "Is it running? Start it with 'systemctl start docker' or 'dockerd', or name another in DOCKER_HOST. "
-    "A user without root has to be in the group docker."
-)
 RESOLV_CONF = Path("/etc/resolv.conf")
 
 
@@ -236,10 +234,12 @@ class _Session:
         dispatcher = Dispatcher(await self._surroundings(follower))
         async with asyncio.TaskGroup() as group:
             ears = group.create_task(dispatcher.run(), name="engine changes")
+            limits = group.create_task(DiskLimits(dispatcher.workers, self.dirs, self.display, self.clock).run())
             try:
                 with self._interruptible():
                     yield dispatcher
             finally:
+                limits.cancel()
                 ears.cancel()
                 with suppress(asyncio.CancelledError):
                     await ears

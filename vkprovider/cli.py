@@ -85,9 +85,7 @@ def down(state_dir: str) -> None:
 @click.option("--disable-taint", is_flag=True, help="Register without a taint.")
 @click.option("--internal-ip", metavar="IP", default="", help="The address the cluster reaches this machine by.")
 @click.option("--port", type=int, default=0, help="The kubelet port to register (default: 10250).")
-@click.option(
-    "--client-ca-file", metavar="FILE", default="", help="Who signs client certificates (default: ask)."
-)
+@click.option("--client-ca-file", metavar="FILE", default="", help="Who signs client certificates (default: ask).")
 @click.option("--max-pods", type=int, default=110, show_default=True)
 @click.option("--system-reserved", metavar="R=Q,...", default="", help="Resources that are kept from pods.")
 @click.option("--min-free-disk", metavar="PERCENT", type=int, default=10, show_default=True)

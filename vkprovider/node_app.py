@@ -28,7 +28,8 @@ from vkprovider.core.create import NodeFacts
 from vkprovider.core.network_files import parse_resolv_conf
 from vkprovider.core.view import CoreSettings
 from vkprovider.engine.docker_engine import DockerEngine
-from vkprovider.errors import VkError
+from vkprovider.engine.endpoint import NO_ENGINE
+from vkprovider.errors import EngineUnavailable, VkError
 from vkprovider.kube.door import Door
 from vkprovider.kube.event_recorder import EventRecorder
 from vkprovider.kube.lasting_checkpoint import LastingCheckpoint
@@ -73,6 +74,8 @@ def node(flags: NodeFlags, *, state_dir: str, sandbox_image: str, forgive: str) 
     except* (VkError, OSError) as failed:
         for error in _each(failed):
             print(f"vkprovider: {error}", file=sys.stderr)
+            if isinstance(error, EngineUnavailable):
+                print(NO_ENGINE, file=sys.stderr)
         code = OWN_ERROR
     return code
 
@@ -83,7 +86,7 @@ async def _live(node_settings: NodeSettings, settings: Settings) -> None:
     if place is None:
         return
     async with place:
-        server = NodeServer(place, SystemClock())
+        server = NodeServer(place.settings, place.api, place.directory, SystemClock())
         place.settings = msgspec.structs.replace(place.settings, port=server.port)
         engine = DockerEngine(place.settings.name, sandbox_image=settings.sandbox_image)
         try:

@@ -22,9 +22,11 @@ from vkprovider.kube.pod_source import PodSource
 from vkprovider.kube.reflector import Reflector
 from vkprovider.kube.resources import PODS
 from vkprovider.kube.status_writer import StatusWriter
+from vkprovider.node.disk_limits import DiskLimits
 from vkprovider.node.dispatcher import Dispatcher
 from vkprovider.node.draining import Draining
 from vkprovider.node.orphans import find_orphans, remove_orphaned_files
+from vkprovider.node.pod_dirs import PodDirs
 from vkprovider.node.pod_files import PodFiles
 from vkprovider.node_place import Place
 from vkprovider.node_server import NodeServer
@@ -67,6 +69,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         yield self.registrar.follow(Reflector(api, NODES.at(), clock, selectors=own_node).updates())
         yield NodeLease(api, settings.name, lambda: self.registrar.uid, clock).run()
         yield self.dispatcher.run()
+        yield DiskLimits(self.dispatcher.workers, PodDirs(str(self.place.directory)), self.events, clock).run()
         yield self.source.run(Reflector(api, PODS.at(settings.namespace), clock, selectors=own_pods).updates())
         yield self._end_orphans()
 

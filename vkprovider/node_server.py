@@ -12,12 +12,13 @@ import structlog
 
 from vkprovider.errors import ApiForbidden, ApiNotFound
 from vkprovider.kube.backoff import BackOff
+from vkprovider.kube.client import ApiClient
 from vkprovider.kube.client_authorities import client_authorities
 from vkprovider.kube.insistence import insist
+from vkprovider.kube.node_settings import NodeSettings
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodKey, PodUID
 from vkprovider.node.dispatcher import Dispatcher
-from vkprovider.node_place import Place
 from vkprovider.ports import ContainerEngine, WaitingClock
 from vkprovider.server.admission import admit_api_server
 from vkprovider.server.certificates import server_context, write_self_signed
@@ -53,10 +54,12 @@ class NodeServer:
     Raises ServerError where the port cannot be had.
     """
 
-    def __init__(self, place: Place, clock: WaitingClock) -> None:
-        self._place = place
+    def __init__(self, settings: NodeSettings, api: ApiClient, directory: Path, clock: WaitingClock) -> None:
+        self._settings = settings
+        self._api = api
+        self._directory = directory
         self._clock = clock
-        self._listener = listen(place.settings.port)
+        self._listener = listen(settings.port)
         self.port: int = self._listener.getsockname()[1]
 
     async def run(self, dispatcher: Dispatcher, engine: ContainerEngine) -> None:
@@ -72,15 +75,14 @@ class NodeServer:
 
     async def _authorities(self) -> str:
         """In PEM, "" where they cannot be known."""
-        given = self._place.settings.client_ca_file
-        if given:
-            return await asyncio.to_thread(Path(given).read_text)
+        if self._settings.client_ca_file:
+            return await asyncio.to_thread(Path(self._settings.client_ca_file).read_text)
         found = ""
 
         async def look() -> None:
             nonlocal found
             try:
-                found = await client_authorities(self._place.api)
+                found = await client_authorities(self._api)
             except (ApiForbidden, ApiNotFound) as exc:
                 log.info("the authorities of client certificates are not told", error=str(exc))
 
@@ -88,6 +90,6 @@ class NodeServer:
         return found
 
     def _context(self, authorities: str) -> ssl.SSLContext:
-        settings, path = self._place.settings, self._place.directory / "kubelet-server.pem"
-        write_self_signed(path, [settings.name, settings.internal_ip], self._clock.now())
+        path = self._directory / "kubelet-server.pem"
+        write_self_signed(path, [self._settings.name, self._settings.internal_ip], self._clock.now())
         return server_context(path, authorities)

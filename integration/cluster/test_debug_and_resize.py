@@ -102,9 +102,18 @@ def test_a_debugger_runs_once_whatever_becomes_of_it(cluster: Cluster, namespace
     assert "running" in container(cluster, namespace)["state"]
 
 
+@pytest.fixture
+def resizable(cluster: Cluster) -> None:
+    """A control plane that lets pods be resized."""
+    version = json.loads(cluster.kubectl("version", "--output=json"))["serverVersion"]
+    if (int(version["major"]), int(version["minor"].rstrip("+"))) < (1, 33):
+        pytest.skip("pods can be resized since 1.33")
+
+
 # --- resize ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("resizable")
 def test_a_running_container_gets_more_and_less(cluster: Cluster, namespace: str, node: NodeProcess) -> None:
     run(cluster, namespace, node.name, shell("app", FOREVER, resources=SMALL))
     before = container(cluster, namespace)
@@ -126,6 +135,7 @@ def test_a_running_container_gets_more_and_less(cluster: Cluster, namespace: str
     assert container(cluster, namespace)["containerID"] == before["containerID"]
 
 
+@pytest.mark.usefixtures("resizable")
 def test_a_policy_may_want_a_restart(cluster: Cluster, namespace: str, node: NodeProcess) -> None:
     policy = [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
     run(cluster, namespace, node.name, shell("app", FOREVER, resources=SMALL, resizePolicy=policy))
@@ -141,6 +151,7 @@ def test_a_policy_may_want_a_restart(cluster: Cluster, namespace: str, node: Nod
     assert "Container app resize requires restart" in [e["message"] for e in events if e["reason"] == "Killing"]
 
 
+@pytest.mark.usefixtures("resizable")
 def test_what_never_fits_is_infeasible_and_stays_so_over_a_restart(
     cluster: Cluster, namespace: str, node: NodeProcess
 ) -> None:
@@ -160,6 +171,7 @@ def test_what_never_fits_is_infeasible_and_stays_so_over_a_restart(
     eventually(lambda: not condition(cluster, namespace, "PodResizePending"))
 
 
+@pytest.mark.usefixtures("resizable")
 def test_what_does_not_fit_now_waits_for_another_pod_to_go(cluster: Cluster, namespace: str, node: NodeProcess) -> None:
     (found,) = [n for n in cluster.get("nodes")["items"] if n["metadata"]["name"] == node.name]
     cores = int(found["status"]["allocatable"]["cpu"])
@@ -180,6 +192,7 @@ def test_what_does_not_fit_now_waits_for_another_pod_to_go(cluster: Cluster, nam
     eventually(lambda: not condition(cluster, namespace, "PodResizePending"))
 
 
+@pytest.mark.usefixtures("resizable")
 def test_a_limit_below_what_is_used_is_an_error(cluster: Cluster, namespace: str, node: NodeProcess) -> None:
     hoard = f"dd if=/dev/zero of=/dev/shm/hoard bs=1M count=40; {FOREVER}"
     run(cluster, namespace, node.name, shell("app", hoard, resources=SMALL))

@@ -1,5 +1,5 @@
-"""The life of a pod as `kubectl` shows it: the Kubernetes sidecar post's examples with the post's outputs, probes, hooks,
-another image, and what users do to containers by hand.
+"""The life of a pod as `kubectl` shows it: the Kubernetes sidecar post's examples with the post's outputs, probes,
+hooks, another image, and what users do to containers by hand.
 
 The post waits for probes with their default periods; here they are short, and so is the grace.
 """
@@ -143,7 +143,7 @@ def test_when_the_app_has_ended_the_sidecars_end_in_turn(pods: Pods) -> None:
     pods.run(name, app, initContainers=sidecars, terminationGracePeriodSeconds=30)
     pods.until_line(name, "0/3", "Completed", "0")
     app_ended, second, first = (pods.ended(name, container) for container in ("app", *reversed(inits)))
-    assert [second - app_ended, first - second] == [pytest.approx(3, abs=1.5)] * 2
+    assert min(second - app_ended, first - second) >= 2  # 3, in times without fractions
     killed = {message for _, reason, message in pods.events(name) if reason == "Killing"}
     assert killed == {f"Stopping container {container}" for container in inits}
     for container in ("app", *inits):
@@ -164,7 +164,7 @@ def test_when_the_pod_is_deleted_the_app_ends_first_and_the_sidecars_in_turn(pod
     pods.kubectl("delete", "pod", name, "--wait=false")
     pods.until(lambda: pods.get(name)["status"]["phase"] == "Succeeded")
     app_ended, second, first = (pods.ended(name, container) for container in ("app", *reversed(inits)))
-    assert [second - app_ended, first - second] == [pytest.approx(3, abs=1.5)] * 2
+    assert min(second - app_ended, first - second) >= 2  # 3, in times without fractions
     killed = {message for _, reason, message in pods.events(name) if reason == "Killing"}
     assert killed == {f"Stopping container {container}" for container in ("app", *inits)}
     pods.kubectl("patch", "pod", name, "--type=merge", '--patch={"metadata":{"finalizers":null}}')

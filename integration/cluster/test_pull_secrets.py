@@ -79,8 +79,10 @@ class Given:
 
 
 @pytest.fixture
-def given(cluster: Cluster, namespace: str, node: NodeProcess, registry: Registry) -> Given:
-    return Given(cluster, namespace, node, registry)
+def given(cluster: Cluster, namespace: str, node: NodeProcess, registry: Registry) -> Iterator[Given]:
+    given = Given(cluster, namespace, node, registry)
+    yield given
+    given.kubectl("delete", "pods", "--all", "--timeout=30s")
 
 
 @pytest.mark.parametrize("kind", [JSON, CFG])

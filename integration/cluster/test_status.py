@@ -57,14 +57,16 @@ class Subject:
         return self.condition(kind)
 
     def delete(self) -> None:
-        self.cluster.kubectl("delete", "pod", self.name, self.there)
+        self.cluster.kubectl("delete", "pod", self.name, self.there, "--ignore-not-found")
         until_nothing_is_left(self.node)
 
 
 @pytest.fixture
 def subject(cluster: Cluster, namespace: str, node: NodeProcess) -> Iterator[Subject]:
     with showing(cluster, namespace) as shown:
-        yield Subject(cluster, namespace, node, shown)
+        subject = Subject(cluster, namespace, node, shown)
+        yield subject
+        subject.delete()
 
 
 def running(node: NodeProcess) -> list[str]:
@@ -98,7 +100,6 @@ def test_what_others_change_in_our_part_is_put_right(subject: Subject) -> None:
     subject.say({"conditions": [{"type": "Ready", "status": "False", "reason": "Meddling"}]})
     subject.until_condition("Ready", "False")
     assert "reason" not in subject.until_condition("Ready", "True")
-    subject.delete()
 
 
 def test_the_status_says_which_generation_it_is_of_and_a_deadline_that_is_set_later_counts(subject: Subject) -> None:
@@ -115,8 +116,7 @@ def test_the_status_says_which_generation_it_is_of_and_a_deadline_that_is_set_la
     deadline = "Pod was active on the node longer than the specified deadline"
     assert (last["reason"], last["message"], last["observedGeneration"]) == ("DeadlineExceeded", deadline, 3)
     assert {condition["observedGeneration"] for condition in last["conditions"]} == {3}
-    assert ("DeadlineExceeded", deadline) in events_of(subject.cluster, subject.namespace, "subject")
-    subject.delete()
+    eventually(lambda: ("DeadlineExceeded", deadline) in events_of(subject.cluster, subject.namespace, "subject"))
 
 
 def test_a_pod_is_over_only_when_nothing_of_it_runs(subject: Subject) -> None:
@@ -129,14 +129,13 @@ def test_a_pod_is_over_only_when_nothing_of_it_runs(subject: Subject) -> None:
     for status in subject.shown.statuses("subject"):
         ends = ["terminated" in each["state"] for each in status.get("containerStatuses", ())]
         assert all(ends) == (status["phase"] == "Succeeded") or not ends
-    subject.delete()
 
 
 @pytest.mark.parametrize("away", [False, True], ids=["node there", "node away"])
 def test_a_pod_that_somebody_else_fails_is_ended_in_order_and_keeps_its_logs(subject: Subject, away: bool) -> None:
     """Its containers end as if it had come to its end by itself, and stay, with their logs, as long as its object."""
     script = "echo seen here; trap 'sleep 1; cat /proc/uptime; exit 0' TERM; sleep 1000 & wait"
-    subject.create(shell("app", script), shell("sidecar", script, env=MARK))
+    subject.create(shell("app", script), shell("sidecar", script, env=MARK), terminationGracePeriodSeconds=30)
     subject.shown.until_phase("subject", "Running")
     if away:
         subject.node.kill()
@@ -152,7 +151,6 @@ def test_a_pod_that_somebody_else_fails_is_ended_in_order_and_keeps_its_logs(sub
     last = subject.shown.last("subject")
     assert (last["phase"], last["reason"], last["message"]) == ("Failed", "NodeLost", "somebody else says so")
     assert container_status(last, "app")["state"]["terminated"]["exitCode"] == 0
-    subject.delete()
 
 
 def logs(subject: Subject, container: str) -> list[str]:

@@ -229,16 +229,24 @@ def test_a_port_where_nobody_listens(pod: Kubectl) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_200_megabytes_are_copied_both_ways(pod: Kubectl, tmp_path: Path) -> None:
+def test_200_megabytes_are_copied_both_ways_without_being_held(pod: Kubectl, node: NodeProcess, tmp_path: Path) -> None:
     there, back = tmp_path / "there", tmp_path / "back"
     block = hashlib.sha256(b"seed").digest() * 32768
     with there.open("wb") as file:
         for number in range(200):
             file.write(block[number:] + block[:number])
+    before = memory(node.pid)
     for source, target in ((str(there), f"{pod.name}:/tmp/copied"), (f"{pod.name}:/tmp/copied", str(back))):
         pod.cluster.kubectl("cp", "-c", "app", source, target, seconds=140)
     with there.open("rb") as first, back.open("rb") as second:
         assert hashlib.file_digest(first, "sha256").digest() == hashlib.file_digest(second, "sha256").digest()
+    assert memory(node.pid) - before < 30_000
+
+
+def memory(pid: int) -> int:
+    """The most that a process has had at a time, in kilobytes."""
+    (most,) = re.findall(r"^VmHWM:\s*(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(most)
 
 
 def test_a_pod_that_is_not_there(cluster: Cluster) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -72,8 +72,11 @@ class Space:
 
 
 @pytest.fixture
-def space(cluster: Cluster, namespace: str, node: NodeProcess) -> Space:
-    return Space(cluster, namespace, node)
+def space(cluster: Cluster, namespace: str, node: NodeProcess) -> Iterator[Space]:
+    """A namespace whose pods leave nothing in Docker."""
+    space = Space(cluster, namespace, node)
+    yield space
+    space.kubectl("delete", "pods", "--all", "--timeout=30s")
 
 
 def soon(holds: Callable[[], object]) -> None:
@@ -249,3 +252,23 @@ def test_a_claim_that_needs_a_driver_is_refused_by_name(space: Space) -> None:
         space.kubectl("delete", "pod", "web", "--timeout=20s")
     finally:
         space.cluster.kubectl("delete", "persistentvolume", name, "--wait=false")
+
+
+def test_a_pod_that_takes_more_of_the_disk_than_it_said_is_evicted(space: Space) -> None:
+    volume = {"name": "work", "emptyDir": {"sizeLimit": "1Mi"}}
+    app = shell("app", f"head -c 2000000 /dev/urandom >/work/large; {IDLE}")
+    space.pod("web", app | {"volumeMounts": [{"name": "work", "mountPath": "/work"}]}, volumes=[volume])
+    space.kubectl("wait", "pod/web", "--for=jsonpath={.status.phase}=Failed", "--timeout=60s")
+    status = space.get("web")["status"]
+    message = 'Usage of EmptyDir volume "work" exceeds the limit "1Mi". '
+    assert (status["reason"], status["message"]) == ("Evicted", message)
+    assert message in space.events("web", "Evicted")
+
+
+def test_a_variable_in_a_sub_path(space: Space) -> None:
+    name = {"name": "NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    mount = {"name": "logs", "mountPath": "/logs", "subPathExpr": "of-$(NAME)"}
+    app = shell("app", "echo 1 >/logs/file", env=[name], volumeMounts=[mount])
+    space.pod("web", app, volumes=[{"name": "logs", "emptyDir": {}}])
+    space.kubectl("wait", "pod/web", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=30s")
+    assert text(space.volume("web", "empty-dir", "logs") / "of-web" / "file") == "1\n"

@@ -87,7 +87,7 @@ async def test_a_pre_stop_that_never_ends_leaves_two_seconds_after_the_grace(rec
         node.delete(grace=2)
         await node.until_gone()
     instance = one(records, node)
-    assert 1 < instance.signalled(KILL) - instance.signalled(TERM) < 2.5
+    assert instance.signalled(KILL) - instance.signalled(TERM) == pytest.approx(2, abs=1)
     ended = node.witness.statuses("app")[-1]["state"]["terminated"]
     assert (ended["exitCode"], ended["reason"]) == (137, "Error")
     assert node.witness.messages("FailedPreStopHook") == []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from integration.docker.own_node import own_node, unhealthy
-from integration.docker.pods import IDLE, UNTIL_TERM, pod, shell
+from integration.docker.pods import ALWAYS, IDLE, UNTIL_TERM, pod, shell
 from integration.docker.probed_servers import probed_servers
 from integration.docker.records import KILL, TERM, Instance, Records, no_sandboxes
 from vkprovider.node.probe_tally import ProbeTally
@@ -128,7 +128,7 @@ async def test_a_probes_own_grace_counts(records: Records, tmp_path: Path) -> No
         await node.witness.until_restarted("app")
     first, *_ = instances(records, node.name, "app")
     assert first.signal_numbers == [TERM, KILL]
-    assert 3 <= first.signalled(KILL) - first.signalled(TERM) < 3.5
+    assert first.signalled(KILL) - first.signalled(TERM) == pytest.approx(3, abs=1)  # not the pod's 30
 
 
 async def test_a_result_is_of_one_instance(records: Records, tmp_path: Path) -> None:
@@ -148,3 +148,19 @@ async def test_a_result_is_of_one_instance(records: Records, tmp_path: Path) -> 
         second = [status["ready"] for status in node.witness.statuses("app") if status["restartCount"] == 1]
     assert second
     assert not any(second)
+
+
+async def test_the_probes_of_a_native_sidecar(records: Records, tmp_path: Path) -> None:
+    """As in the Kubernetes sidecar post: liveness restarts it alone, readiness counts for the pod."""
+    failing = shell("failing", UNTIL_TERM, livenessProbe=execute("exit 1", initialDelaySeconds=1)) | ALWAYS
+    unready = shell("unready", UNTIL_TERM, readinessProbe=execute("exit 1")) | ALWAYS
+    async with own_node(records, tmp_path) as node:
+        node.run(pod("sidecars", shell("app", UNTIL_TERM), initContainers=[failing, unready]))
+        await node.witness.until_restarted("failing")
+        killing = await node.witness.until_event("failing", "Killing")
+        complaint = await node.witness.until_event("unready", "Unhealthy")
+        await node.witness.until_ready("app")
+        assert node.witness.conditions()["Ready"] == "False"
+        assert [node.witness.statuses(name)[-1]["restartCount"] for name in ("app", "unready")] == [0, 0]
+    assert killing.message == "Init container failing failed liveness probe"
+    assert complaint.message == "Readiness probe failed: "

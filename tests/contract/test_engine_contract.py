@@ -262,10 +262,12 @@ async def test_term_means_nothing_to_a_first_process_without_a_handler(bench: Be
     assert state.run is Run.RUNNING
 
 
-async def test_the_empty_signal_is_the_one_the_image_wants(bench: Bench):
+@pytest.mark.parametrize("whose", ["image", "container"])
+async def test_the_empty_signal_is_the_one_the_image_or_the_container_wants(bench: Bench, whose: str):
     script = "trap 'exit 7' USR1; echo ready; while :; do sleep 0.05; done"
     program = Program(reactions={"USR1": Reaction(code=7)}, output=(("stdout", "ready"),))
-    container_id = await bench.run("app", script, program, image=bench.usr1_image)
+    wanted = {"image": bench.usr1_image} if whose == "image" else {"stop_signal": "SIGUSR1"}
+    container_id = await bench.run("app", script, program, **wanted)
     await said(bench, container_id)
     state = await bench.see(container_id)
     assert state is not None

@@ -277,3 +277,8 @@ def test_init_containers_and_sidecars_are_planned_alike() -> None:
     given = pod(container("app"), inits=(native("proxy", resources={"requests": {"memory": "4Gi"}}),))
     plan = plan_container(given, given.spec.init_containers[0], START, NODE, Gathered())
     assert (plan.name, plan.network, plan.limits.oom_score_adj) == ("k8s_proxy_p_default_u_2", JOINED, 500)
+
+
+def test_a_stop_signal_of_its_own() -> None:
+    assert app(lifecycle={"stopSignal": "SIGINT"}).stop_signal == "SIGINT"
+    assert app(lifecycle={}).stop_signal == app().stop_signal == ""

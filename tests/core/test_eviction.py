@@ -15,7 +15,7 @@ POD = pod(container("app"), marked("side"), policy="Always")
 
 
 def test_it_ends_in_order_and_fails_whatever_the_exit_codes():
-    first = decide(given(POD, *running(POD, "app", "side"), eviction=WHY))
+    first = decide(given(POD, *running(POD, "app", "side"), when=0, eviction=WHY))
     assert signals(first) == [("app", "TERM")]
     assert first.record.ending is not None
     assert (first.record.ending.cause, first.record.ending.deadline) == ("Evicted", at(30))
@@ -35,14 +35,14 @@ def test_it_ends_in_order_and_fails_whatever_the_exit_codes():
 @pytest.mark.parametrize(("cut", "deadline"), [(None, 30), (60, 30), (5, 5), (0, 1)])
 def test_the_grace_can_be_cut(cut: int | None, deadline: int):
     why = Eviction(reason="Terminated", message="", grace_seconds=cut)
-    ending = decide(given(POD, *running(POD, "app", "side"), eviction=why)).record.ending
+    ending = decide(given(POD, *running(POD, "app", "side"), when=0, eviction=why)).record.ending
     assert ending is not None
     assert ending.deadline == at(deadline)
 
 
 def test_an_end_that_has_begun_stays_what_it_is_but_may_be_cut_as_well():
     gone = deleted(POD)
-    first = decide(given(gone, *running(POD, "app", "side")))
+    first = decide(given(gone, *running(POD, "app", "side"), when=0))
     why = Eviction(reason="Terminated", message="it goes", grace_seconds=5)
     second = decide(given(gone, *running(POD, "app", "side"), when=1, eviction=why, **confirmed(first)))
     ending = second.record.ending

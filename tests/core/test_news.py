@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.given import at, container, exited, given, marked, pod, running, state
+from tests.core.given import at, container, deleted, exited, given, marked, pod, running, state
 from tests.core.told import EXEC
 from vkprovider.core import actions as a
 from vkprovider.core.decide import decide
@@ -163,3 +163,28 @@ def test_what_is_remembered_of_containers_goes_with_them():
     assert first.record.hooks == ("app-0/PostStart",)
     later = decide(given(p, state(p, "app", attempt=2), exited(p, "app", attempt=1), record=first.record))
     assert later.record.hooks == ("app-2/PostStart",)
+
+
+@pytest.mark.parametrize("action", ["SignalContainer", "RemoveSandbox", "TeardownPod"])
+def test_what_cannot_be_ended_is_told_once(action: str):
+    p = deleted(POD)
+    key = "app" if action == "SignalContainer" else a.POD
+    news = (a.ActionFailed(key=key, action=action, message="no such process"),)
+    ending = decide(given(p, *running(p, "app")))
+    told = decide(given(p, *running(p, "app"), record=ending.record, memory=ending.memory, news=news))
+    expected = ("Warning", "FailedKillPod", "error killing pod: no such process")
+    assert [(e.type, e.reason, e.message) for e in told.events] == [expected]
+    again = decide(given(p, *running(p, "app"), record=told.record, memory=told.memory, news=news))
+    assert again.events == ()
+
+
+def test_a_signal_that_fails_while_the_pod_lives_is_no_failed_end():
+    news = (a.ActionFailed(key="app", action="SignalContainer", message="no"),)
+    decision = decide(given(POD, exited(POD, "init"), *running(POD, "app"), news=news))
+    assert "FailedKillPod" not in [e.reason for e in decision.events]
+
+
+def test_a_pods_directories_are_no_volume():
+    failed = ("error making pod data directories: no space", 'MountVolume.SetUp failed for volume "v" : no')
+    decision = decide(given(POD, memory=PodMemory(), news=(a.VolumesFailed(messages=failed),)))
+    assert [(e.reason, e.message) for e in decision.events] == list(zip(("Failed", "FailedMount"), failed, strict=True))

@@ -216,6 +216,17 @@ def test_it_is_under_way_after_a_crash_as_before():
     assert again.events == ()
 
 
+def test_an_update_whose_answer_was_lost_is_made_again_even_if_nothing_is_wanted_any_more():
+    begun = look(LARGE)
+    back = look(SMALL, record=begun.record, memory=PodMemory(volumes_ready=True))
+    (action,) = back.actions
+    assert isinstance(action, ResizeContainer)
+    assert action.resources == requirements(SMALL)
+    done = ContainerResized(key="app", container_id=ContainerID("app-0"), resources=requirements(SMALL))
+    over = look(SMALL, record=back.record, memory=back.memory, news=(done,))
+    assert (over.actions, over.record.updates, over.record.resizing) == ((), (), None)
+
+
 def test_status_shows_what_runs_and_what_was_allocated():
     begun = look(LARGE)
     status = published(begun, "app")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.given import at, container, deleted, exited, given, native, pod, running
+from tests.core.given import at, container, deleted, exited, given, native, pod, running, sandbox, state
 from tests.core.told import EXEC, signals
-from vkprovider.core.actions import (
-    HookFailed,
-)
+from vkprovider.core.actions import CreateSandbox, HookFailed, PullImage, RunHook, SignalContainer
 from vkprovider.core.decide import decide
 from vkprovider.core.record import PodRecord
 from vkprovider.core.view import Verdicts
+from vkprovider.model.observed import Run
 
 
 @pytest.mark.parametrize(
@@ -47,6 +46,60 @@ def test_a_native_sidecar_that_fails_its_liveness_probe_is_restarted_alone():
     decision = decide(given(p, side, app, verdicts={side.id: Verdicts(live=False)}))
     assert signals(decision) == [("side", "TERM")]
     assert decision.events[0].message == "Init container side failed liveness probe"
+
+
+def test_a_native_sidecar_that_fails_its_startup_probe_is_restarted_and_holds_the_next_one_back():
+    p = pod(container("app"), inits=(native("side", startupProbe=EXEC), container("init")))
+    (side,) = running(p, "side")
+    decision = decide(given(p, side, verdicts={side.id: Verdicts(started=False)}))
+    assert [(a.key, type(a)) for a in decision.actions] == [("side", SignalContainer)]
+    assert decision.events[0].message == "Init container side failed startup probe"
+    again = decide(given(p, exited(p, "side", 143), record=decision.record))
+    assert [(a.key, type(a)) for a in again.actions] == [("side", PullImage)]
+
+
+@pytest.mark.parametrize(("policy", "again"), [("Always", True), ("OnFailure", True), ("Never", False)])
+def test_an_init_container_in_an_unknown_state_counts_as_failed(policy: str, again: bool):
+    p = pod(container("app"), inits=(container("init"),), policy=policy)
+    unknown = state(p, "init", Run.UNKNOWN)
+    decision = decide(given(p, unknown))
+    message = 'Container is in "unknown" state, try killing it before restart'
+    assert [(e.reason, e.message) for e in decision.events] == [("Killing", message)]
+    over = decide(given(p, exited(p, "init", 137), record=decision.record))
+    assert [a.key for a in over.actions if isinstance(a, PullImage)] == (["init"] if again else [])
+    assert (over.record.ending is None) is again
+
+
+@pytest.mark.parametrize("policy", ["Always", "OnFailure", "Never"])
+def test_a_native_sidecar_in_an_unknown_state_is_killed_and_started(policy: str):
+    p = pod(container("app"), inits=(native("side"),), policy=policy)
+    app = running(p, "app")
+    decision = decide(given(p, state(p, "side", Run.UNKNOWN), *app))
+    assert signals(decision) == [("side", "TERM")]
+    over = decide(given(p, exited(p, "side", 137), *app, record=decision.record))
+    assert [a.key for a in over.actions if isinstance(a, PullImage)] == ["side"]
+
+
+@pytest.mark.parametrize("policy", ["Always", "OnFailure"])
+def test_what_was_stopped_with_its_sandbox_runs_again_even_if_it_ended_well(policy: str):
+    p = pod(container("app"), policy=policy)
+    lost = (sandbox(ready=False),)
+    stop = decide(given(p, *running(p, "app"), sandboxes=lost))
+    over = decide(given(p, exited(p, "app", 0), sandboxes=lost, record=stop.record))
+    assert over.record.ending is None
+    assert CreateSandbox(attempt=1) in over.actions
+
+
+def test_a_paused_container_has_its_pre_stop_run_and_is_stopped():
+    p = deleted(pod(container("app", lifecycle={"preStop": EXEC})))
+    paused = state(p, "app", Run.PAUSED)
+    first = decide(given(p, paused, when=0))
+    (hook,) = first.actions
+    assert isinstance(hook, RunHook)
+    failed = HookFailed(key="app", container_id=paused.id, hook="PreStop", message="container is paused")
+    after = decide(given(p, paused, when=1, record=first.record, news=(failed,)))
+    assert [e.reason for e in after.events] == ["FailedPreStopHook"]
+    assert signals(after) == [("app", "TERM")]
 
 
 def test_a_failed_post_start_hook_stops_the_container():

@@ -43,6 +43,7 @@ def test_a_bare_container():
         ({"user": "1:2"}, {"User": "1:2"}),
         ({"tty": True, "stdin": True, "stdin_once": True}, {"Tty": True, "OpenStdin": True, "StdinOnce": True}),
         ({"hostname": "h"}, {"Hostname": "h"}),
+        ({"stop_signal": "SIGINT"}, {"StopSignal": "SIGINT"}),
     ],
 )
 def test_what_concerns_the_process(spec: dict[str, Any], fields: dict[str, Any]):

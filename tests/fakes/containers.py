@@ -7,8 +7,10 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import msgspec
+
 from tests.fakes.programs import Program
-from vkprovider.model.create import ContainerCreate
+from vkprovider.model.create import ContainerCreate, Limits
 from vkprovider.model.labels import SANDBOX_TYPE, ContainerIdentity, decode_resources
 from vkprovider.model.observed import ContainerState, PodObservation, Run, SandboxState
 from vkprovider.model.refs import ContainerID, PodKey, PodUID
@@ -59,6 +61,14 @@ class FakeContainer:
     @property
     def is_sandbox(self) -> bool:
         return self.identity is not None and self.identity.type == SANDBOX_TYPE
+
+    @property
+    def memory_usage(self) -> int:
+        return self.uses_memory if self.running else 0
+
+    def update(self, limits: Limits) -> None:
+        kept = msgspec.structs.replace(limits, oom_score_adj=self.spec.limits.oom_score_adj)
+        self.spec = msgspec.structs.replace(self.spec, limits=kept)
 
     def begin(self, program: Program, now: datetime) -> None:
         self.program, self.running, self.started_at, self.start_error = program, True, now, ""

@@ -17,6 +17,7 @@ from typing import Protocol
 import msgspec
 
 from tests.fakes.containers import FakeContainer, observation
+from tests.fakes.journal import Call
 from tests.fakes.programs import KILLED, Program
 from vkprovider.errors import EngineConflict, EngineError, EngineNotFound, EngineUnavailable, ImagePullError
 from vkprovider.model import labels as keys
@@ -41,15 +42,6 @@ _INFO = EngineInfo(
 
 class Now(Protocol):
     def now(self) -> datetime: ...
-
-
-class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the journal. ``target`` is the engine's name of a container, else of whatever was named."""
-
-    at: datetime
-    verb: str
-    target: str
-    detail: str = ""
 
 
 class FakeEngine:
@@ -168,7 +160,7 @@ class FakeEngine:
                 spec=spec,
                 identity=keys.decode(spec.labels),
                 image_id=image.id,
-                stop_signal=image.stop_signal,
+                stop_signal=spec.stop_signal or image.stop_signal,
                 created_at=self._clock.now(),
                 ip=f"10.88.{self._made // 250}.{self._made % 250 + 2}",
             )
@@ -208,15 +200,11 @@ class FakeEngine:
 
     async def update(self, container_id: ContainerID, limits: Limits) -> None:
         with self._call("update", self._name(container_id)):
-            container = self._get(container_id)
-            kept = msgspec.structs.replace(limits, oom_score_adj=container.spec.limits.oom_score_adj)
-            container.spec = msgspec.structs.replace(container.spec, limits=kept)
-            self._changed(container)
+            self._get(container_id).update(limits)
 
     async def memory_usage(self, container_id: ContainerID) -> int:
         with self._call("memory_usage", self._name(container_id)):
-            container = self._get(container_id)
-            return container.uses_memory if container.running else 0
+            return self._get(container_id).memory_usage
 
     async def remove(self, container_id: ContainerID) -> None:
         with self._call("remove", self._name(container_id)):

@@ -56,6 +56,8 @@ def test_flags_win() -> None:
         max_pods=20,
         min_free_disk=0,
         daemonsets="run",
+        drain=True,
+        drain_timeout=60,
     )
     environ = {
         "DEFAULT_NODE_NAME": "x",
@@ -77,6 +79,8 @@ def test_flags_win() -> None:
         max_pods=20,
         min_free_disk_percent=0,
         daemonsets=DaemonSetPolicy.RUN,
+        drain=True,
+        drain_seconds=60,
     )
 
 
@@ -136,6 +140,8 @@ def test_a_name_is_made_of_the_hosts(host: str, name: str) -> None:
         ({"system_reserved": "pods=1"}, {}, "^--system-reserved: 'pods' is none of cpu, memory, ephemeral-storage$"),
         ({"system_reserved": "cpu=much"}, {}, "^--system-reserved: cpu: quantities must match"),
         ({"system_reserved": "cpu=-1"}, {}, "^--system-reserved: cpu: -1 is negative$"),
+        ({"drain_timeout": 5}, {}, "^--drain-timeout: says how long --drain may take, and that is not given$"),
+        ({"drain": True, "drain_timeout": -1}, {}, "^--drain-timeout: -1 is less than 1$"),
         ({"daemonsets": "reject"}, {}, "^--daemonsets: 'reject' is none of ignore, run$"),
     ],
 )

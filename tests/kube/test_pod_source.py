@@ -2,100 +2,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
-import msgspec
 import pytest
 
-from tests.core.given import at, given
-from tests.kube.pods import condition, container_status, pod
-from tests.kube.quick_clock import T0, QuickClock
-from vkprovider.core.actions import PodEvent
+from tests.kube.pods import condition, pod
+from tests.kube.quick_clock import T0
+from tests.kube.source import DELETED, U1, Saved, World, listed, nobody, web
 from vkprovider.core.claims import Claim, claim
-from vkprovider.core.decide import decide
-from vkprovider.core.record import Ending, PodRecord
-from vkprovider.kube.door import TurnedAway
-from vkprovider.kube.pod_source import PodSource
-from vkprovider.kube.reflector import Changed, Removed, Replaced, Update
+from vkprovider.core.record import PodRecord
+from vkprovider.kube.reflector import Changed, Removed, Replaced
 from vkprovider.model.container import ResourceRequirements
-from vkprovider.model.observed import PodObservation
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodUID
-
-U1 = PodUID("u1")
-DELETED = {"deletionTimestamp": "2026-01-01T12:00:30Z", "deletionGracePeriodSeconds": 30}
-
-
-class Saved(msgspec.Struct, frozen=True):
-    record: PodRecord
-    pod: dict[str, Any]
-
-
-class World:
-    """What a source does to its surroundings: node, status sink and event sink at once."""
-
-    def __init__(self, **options: Any) -> None:
-        self.clock = QuickClock()
-        self.synced: list[tuple[Pod, PodRecord | None]] = []
-        self.published: dict[PodUID, dict[str, Any]] = {}
-        self.over: set[PodUID] = set()
-        self.lost: set[PodUID] = set()
-        self.events: list[PodEvent] = []
-        self.claims: dict[PodUID, Claim] = {}
-        self.source = PodSource(self, self, self, self.clock, **options)
-
-    @property
-    def workers(self) -> dict[PodUID, Pod]:
-        return {pod.uid: pod for pod, _ in self.synced if pod.uid not in self.over}
-
-    def claim(self, uid: PodUID) -> Claim | None:
-        return self.claims.get(uid)
-
-    def sync(self, pod: Pod, record: PodRecord | None = None) -> None:
-        self.synced.append((pod, record))
-
-    def publish(self, pod: Pod, status: dict[str, Any]) -> None:
-        self.published[pod.uid] = status
-
-    def gone(self, pod: Pod) -> None:
-        self.over.add(pod.uid)
-
-    def seen(self, raw: dict[str, Any]) -> None:
-        self.lost.discard(PodUID(raw["metadata"]["uid"]))
-
-    def vanished(self, pod: Pod) -> None:
-        self.lost.add(pod.uid)
-
-    def phase(self, uid: PodUID) -> str:
-        return str(self.published.get(uid, {}).get("phase", ""))
-
-    def is_gone(self, uid: PodUID) -> bool:
-        return uid in self.over
-
-    def record(self, pod: Pod, event: PodEvent, at: datetime) -> None:
-        self.events.append(event)
-
-    def take(self, *updates: Update) -> World:
-        for update in updates:
-            self.source.take(update)
-        return self
-
-    @property
-    def last(self) -> Pod:
-        return self.synced[-1][0]
-
-    def graces(self) -> list[tuple[str, int | None]]:
-        """The pods the node was told of, and the grace of their deletion, None for none."""
-        return [(p.metadata.name, p.metadata.deletion_grace_period_seconds) for p, _ in self.synced]
-
-
-def web(**sections: Any) -> dict[str, Any]:
-    return pod("web", uid="u1", **sections)
-
-
-def listed(*pods: dict[str, Any], **options: Any) -> World:
-    return World(**options).take(Replaced(pods))
 
 
 def test_the_node_hears_of_each_pod_once_the_oldest_first() -> None:
@@ -201,80 +120,7 @@ def test_the_same_name_under_another_uid_is_another_pod() -> None:
     ]
 
 
-# --- what earlier processes left ------------------------------------------------------------------------------
-
-
-def test_a_pod_that_was_left_goes_on_with_its_record() -> None:
-    record = PodRecord(ips=("10.0.0.1",))
-    world = listed(web(), left={U1: Saved(record, web())}, door=nobody)
-    assert world.synced[0][1] is record
-
-
-def test_a_pod_that_was_deleted_meanwhile_is_ended() -> None:
-    record = PodRecord(ips=("10.0.0.1",))
-    world = listed(left={U1: Saved(record, web())})
-    assert world.graces() == [("web", 1)]
-    assert world.synced[0][1] is record
-    assert world.lost == {U1}
-    world.take(Replaced(()))
-    assert len(world.synced) == 1
-
-
-def test_what_cannot_be_read_of_a_left_pod_stops_nobody() -> None:
-    left = {PodUID("broken"): Saved(PodRecord(), {"spec": 5}), U1: Saved(PodRecord(), web())}
-    assert listed(left=left).graces() == [("web", 1)]
-
-
-def test_a_pod_that_is_over_is_never_run_again() -> None:
-    status = {"phase": "Succeeded", "containerStatuses": [container_status("app", 0)], "conditions": [condition("X")]}
-    (known, record), *others = listed(web(status=status), door=nobody).synced
-    assert not others
-    assert record is not None
-    assert record.final == {"phase": "Succeeded", "qosClass": "BestEffort", "conditions": []} | {
-        "containerStatuses": status["containerStatuses"]
-    }
-    decision = decide(given(known, record=record, observed=PodObservation(), sandboxes=()))
-    assert decision.actions == ()
-    assert decision.status["phase"] == "Succeeded"
-
-
-def test_a_pod_that_is_over_keeps_what_was_written_down_of_it() -> None:
-    final = {"phase": "Succeeded"}
-    record = PodRecord(final=final)
-    world = listed(web(status={"phase": "Succeeded"}), left={U1: Saved(record, web())})
-    assert world.synced[0][1] is record
-
-
-def test_a_pod_that_others_called_over_meanwhile_is_ended_from_what_was_written_down_of_it() -> None:
-    record = PodRecord(ips=("10.0.0.1",))
-    (known, taken) = listed(web(status={"phase": "Failed"}), left={U1: Saved(record, web())}).synced[0]
-    assert taken is record
-    decision = decide(given(known, record=record))
-    assert decision.record.ending == Ending(cause="Overruled", began_at=at(100), deadline=at(130), failed=True)
-
-
-def test_the_node_is_told_that_others_call_a_pod_over_but_not_that_it_is_deleted() -> None:
-    world = listed(web())
-    world.publish(world.last, {"phase": "Running"})
-    world.take(Changed(web(status={"phase": "Failed"})))
-    assert (len(world.synced), world.last.status.phase) == (2, "Failed")
-    assert world.graces() == [("web", None), ("web", None)]
-    world.take(Changed(web(status={"phase": "Failed"})))
-    assert len(world.synced) == 2
-
-
-def test_a_pod_that_we_call_over_is_left_as_it_is() -> None:
-    world = listed(web())
-    world.publish(world.last, {"phase": "Failed"})
-    world.take(Changed(web(status={"phase": "Failed"})))
-    assert len(world.synced) == 1
-
-
 # --- pods that are not let in ---------------------------------------------------------------------------------
-
-
-def nobody(pod: Pod, others: Iterable[Claim]) -> TurnedAway:
-    return TurnedAway(status={"phase": "Failed"}, event=PodEvent(type="Warning", reason="NodeAffinity", message="no"))
 
 
 def test_a_pod_that_is_turned_away_never_reaches_the_node() -> None:

@@ -102,6 +102,10 @@ POD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"shareProcessNamespace": True, "hostPID": True},
         ["spec.shareProcessNamespace: Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled"],
     ),
+    "ephemeral containers": (
+        {"ephemeralContainers": [{"name": "spy", "image": "busybox"}]},
+        ["spec.ephemeralContainers: Forbidden: cannot be set on create"],
+    ),
     "user": (
         {"securityContext": {"runAsUser": -1}},
         ["spec.securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, inclusive"],

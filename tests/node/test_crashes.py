@@ -15,7 +15,7 @@ import pytest
 
 from tests.core.given import container, marked, native, pod
 from tests.fakes.containers import FakeContainer
-from tests.fakes.engine import Call
+from tests.fakes.journal import Call
 from tests.fakes.node import LivingNode
 from tests.fakes.programs import Program, ends, ignores_term, on_term
 from tests.fakes.virtual_time import run_in_virtual_time

@@ -11,8 +11,8 @@ from tests.fakes.programs import ends, ignores_term
 from tests.fakes.virtual_time import virtual_time
 from tests.node.test_dispatcher import A, B, named, phase
 from vkprovider.core.view import Eviction
-from vkprovider.node.draining import Draining
 from vkprovider.node.dispatcher import REBUILD_SECONDS
+from vkprovider.node.draining import Draining
 
 WHY = Eviction(reason="Terminated", message="it goes")
 
@@ -50,7 +50,7 @@ async def test_pods_that_are_over_or_go_meanwhile_do_not_hold_it_up(tmp_path: Pa
         dispatcher.sync(deleted(B, grace=1))
         await drain
         assert phase(node, A) == "Succeeded"
-        assert node.told.gone_pods == [B.uid]
+        await node.told.until(lambda: node.told.gone_pods == [B.uid])
 
 
 @virtual_time

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fakes.containers import FakeContainer
-from tests.fakes.engine import Call
+from tests.fakes.journal import Call
 from tests.fakes.living_engine import LivingEngine
 from tests.fakes.node import PATIENCE, LivingNode, end
 from tests.fakes.programs import Program

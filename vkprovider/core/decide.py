@@ -57,6 +57,7 @@ def _take_in(draft: Draft) -> None:
     draft.note(
         stops={k: v for k, v in draft.record.stops.items() if k in known},
         resized={k: v for k, v in draft.record.resized.items() if k in known},
+        updates=tuple(i for i in draft.record.updates if i in known),
         hooks=tuple(h for h in draft.record.hooks if h.split("/", 1)[0] in known),
     )
     for path, reason, message in draft.roles.ignored:

@@ -69,6 +69,7 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lost: tuple[ContainerState, ...] = ()  # found missing, see ``core.lost``
     allocated: dict[str, ResourceRequirements] = {}  # what each container was given of the node
     resized: dict[ContainerID, ResourceRequirements] = {}  # instances that no longer run with what they began with
+    updates: tuple[ContainerID, ...] = ()  # instances with an update begun: until it is confirmed, nobody knows
     resizing: Resizing | None = None
 
 

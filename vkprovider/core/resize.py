@@ -91,7 +91,8 @@ def resize_running(draft: Draft) -> None:
 def fold_resized(draft: Draft, news: ContainerResized | ResizeFailed) -> None:
     """What came of one container's update. After a failure it is due again, but not at once."""
     if isinstance(news, ContainerResized):
-        draft.note(resized=draft.record.resized | {news.container_id: news.resources})
+        updates = tuple(i for i in draft.record.updates if i != news.container_id)
+        draft.note(resized=draft.record.resized | {news.container_id: news.resources}, updates=updates)
         draft.keep(resize_retry_at=None)
         return
     draft.keep(resize_retry_at=draft.view.now + RETRY_FAILED)
@@ -126,6 +127,8 @@ def _resize(draft: Draft, standing: Standing) -> None:
         less_memory=limit is not None and (_LIMIT not in before or limit < before[_LIMIT]),
     )
     draft.actions.append(action)
+    if instance.id not in draft.record.updates:
+        draft.note(updates=(*draft.record.updates, instance.id))
 
 
 def _behind(draft: Draft) -> list[Standing]:
@@ -137,7 +140,8 @@ def _is_behind(draft: Draft, standing: Standing) -> bool:
     instance, container = standing.newest, standing.role.container
     if instance is None or instance.run is not Run.RUNNING or standing.role.kind in (Kind.INIT, Kind.EPHEMERAL):
         return False
-    return not same(applied(draft.record, instance, container), container.resources)
+    begun = instance.id in draft.record.updates
+    return begun or not same(applied(draft.record, instance, container), container.resources)
 
 
 def _needs_restart(draft: Draft, standing: Standing) -> bool:

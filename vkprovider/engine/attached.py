@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
 import structlog
 
@@ -81,14 +81,12 @@ class CommandStreams(AttachedStreams):
         return await self._exit_code()
 
 
-def _deframed(deframer: Deframer, data: bytes) -> list[Output]:
+def _deframed(deframer: Deframer, data: bytes) -> Iterator[Output]:
     """Raises EngineError with the engine's own complaint, or EngineUnavailable where this is not its framing."""
-    outputs = []
     try:
         for stream, payload in deframer.feed(data):
             if stream == SYSTEM_ERROR:
                 raise EngineError(payload.decode(errors="replace"))
-            outputs.append(Output("stderr" if stream == STDERR else "stdout", payload))
+            yield Output("stderr" if stream == STDERR else "stdout", payload)
     except FramingError as exc:
         raise engine_error(exc) from exc
-    return outputs

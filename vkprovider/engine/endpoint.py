@@ -17,6 +17,10 @@ from docker.utils import kwargs_from_env, parse_host
 from vkprovider.errors import EngineUnavailable
 
 CONNECT_SECONDS = 30
+NO_ENGINE = (  # what a user is told who has none
+    "Is it running? Start it with 'systemctl start docker' or 'dockerd', or name another in DOCKER_HOST. "
+    "A user without root has to be in the group docker."
+)
 
 
 class Endpoint:

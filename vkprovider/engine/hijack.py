@@ -15,6 +15,7 @@ import msgspec
 from vkprovider.engine.endpoint import CONNECT_SECONDS, Endpoint, tls_context
 from vkprovider.engine.refusals import FAILURES, engine_error, refused
 from vkprovider.errors import EngineError
+from vkprovider.wire.stdcopy import FramingError
 
 CHUNK = 64 * 1024  # bytes; also about what is held of either direction
 _SWITCHING = 101
@@ -97,7 +98,11 @@ def _request(target: str, body: Any) -> bytes:
 async def _agree(reader: asyncio.StreamReader) -> None:
     """Read the answer's head. Raises Refused with the engine's words if it does not switch."""
     status_line, _, rest = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")
-    status = int(status_line.split()[1])
+    match status_line.split(maxsplit=2):
+        case [_, code, *_] if code.isdigit():
+            status = int(code)
+        case _:
+            raise FramingError(f"no answer of HTTP: {status_line[:80]!r}")
     if status == _SWITCHING:
         return
     headers = http.client.parse_headers(io.BytesIO(rest))

@@ -69,6 +69,7 @@ class NodeRegistrar:
         self.node: Json | None = None
         self.registered = asyncio.Event()
         self.shutting_down = False
+        self.draining = False
         self._api = api
         self._settings = settings
         self._look = look
@@ -95,7 +96,7 @@ class NodeRegistrar:
         """The node as admission sees it, with what users have said of it. Known once it is ``registered``."""
         assert self._facts is not None
         node = self.node or build_node(self._facts, self._settings, [])
-        return node_view(node, shutting_down=self.shutting_down)
+        return node_view(node, shutting_down=self.draining)
 
     async def run(self) -> None:
         """Register, report, and register again if the Node is deleted; for ever."""
@@ -136,7 +137,8 @@ class NodeRegistrar:
                 self.node = None
 
     def announce_shutdown(self) -> None:
-        """Tell users that the node is going, its pods with it."""
+        """Tell users that the node is going, its pods with it; admission lets none in from now on."""
+        self.draining = True
         self._tell(NodeEvent(reason="Shutdown", message="Shutdown manager detected shutdown event"))
 
     async def shut_down(self) -> None:

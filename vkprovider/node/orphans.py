@@ -7,7 +7,7 @@ start. Ask only once all pods that there are have been taken in (pkg/kubelet/kub
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -15,11 +15,18 @@ from vkprovider.model.observed import ContainerState, PodObservation
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import PodUID
 from vkprovider.node.pod_dirs import MountsLeft
-from vkprovider.node.pod_files import PodFiles
 from vkprovider.ports import ContainerEngine
 
 Known = Callable[[], Container[PodUID]]
 log = structlog.get_logger()
+
+
+class Files(Protocol):
+    """What pods have on disk: ``node.pod_files.PodFiles``."""
+
+    async def uids(self) -> frozenset[PodUID]: ...
+
+    async def remove(self, uid: PodUID) -> None: ...
 
 
 async def find_orphans(engine: ContainerEngine, known: Known) -> list[Pod]:
@@ -30,7 +37,7 @@ async def find_orphans(engine: ContainerEngine, known: Known) -> list[Pod]:
     return [_pod(uid, observed) for uid, observed in seen if observed.pod is not None]
 
 
-async def remove_orphaned_files(files: PodFiles, known: Known) -> None:
+async def remove_orphaned_files(files: Files, known: Known) -> None:
     """Remove directories and volumes of unknown pods, but nothing that is mounted there. Raises EngineError."""
     for uid in sorted(await files.uids()):
         if uid in known():

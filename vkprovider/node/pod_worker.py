@@ -123,9 +123,9 @@ class PodWorker:
                 await self._rest(decision)
             await asyncio.to_thread(self._around.checkpoint.delete, self.pod.uid)
             self._around.statuses.gone(self.pod)
+            self._around.tally.forget(self.pod.uid)
         finally:
             await self._leave()
-            self._around.tally.forget(self.pod.uid)
 
     async def _look(self) -> Decision | None:
         """One look, one decision. None where the engine could not be asked."""

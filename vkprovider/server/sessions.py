@@ -47,9 +47,9 @@ class Sessions:
     def _ended(self, worker: asyncio.Task[None]) -> None:
         self._working.discard(worker)
         error = None if worker.cancelled() else worker.exception()
-        if isinstance(error, ClientGone):
-            log.debug("a client is gone", error=str(error))
-        elif error is not None:
+        if isinstance(error, BaseExceptionGroup):
+            error = error.split(ClientGone)[1]
+        if error is not None and not isinstance(error, ClientGone):
             log.error("a session failed", exc_info=error)
 
 

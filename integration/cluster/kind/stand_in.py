@@ -10,10 +10,11 @@ and no privileges, as no kubelet runs in it. To `kind get` and to vkprovider it 
 import json
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from os import getgid, getuid
 from pathlib import Path
@@ -66,6 +67,7 @@ class StandIn(Cluster):
         self.container = f"{name}-control-plane"
         self.folder = folder
         self.address = self.gateway = ""
+        self._inside = folder / "kubernetes"
 
     def __enter__(self) -> Self:
         return self
@@ -95,6 +97,7 @@ class StandIn(Cluster):
         return False
 
     def _start(self, binaries: Path) -> None:
+        self._inside.mkdir()
         docker("network", "create", self.network)
         self._create_container(binaries.resolve())
         place = inspect(self.container)["NetworkSettings"]["Networks"][self.network]
@@ -103,11 +106,10 @@ class StandIn(Cluster):
         admin = json.loads(plane.kubeconfig.read_text())
         published = docker("port", self.container, str(PORT)).split()[0]
         _write(self.kubeconfig, as_kubeadm(admin, f"kind-{self.name}", f"https://{published}"))
-        inside = self.folder / "inside" / "kubernetes"
-        inside.mkdir(parents=True)
-        _write(inside / "admin.conf", as_kubeadm(admin, self.name, f"https://{self.container}:{PORT}"))
-        (inside / "start").write_text(start_script({n: s.command for n, s in plane.servers.items()}, self.folder))
-        docker("cp", str(inside), f"{self.container}:/etc/")
+        _write(self._inside / "admin.conf", as_kubeadm(admin, self.name, f"https://{self.container}:{PORT}"))
+        script = self._inside / "start.new"
+        script.write_text(start_script({n: s.command for n, s in plane.servers.items()}, self.folder))
+        script.rename(script.with_suffix(""))
         try:
             eventually(self.serves, 90)
         except AssertionError as error:
@@ -116,7 +118,7 @@ class StandIn(Cluster):
 
     def _create_container(self, binaries: Path) -> None:
         """With kind's options that matter here (providers/docker/provision.go); its servers begin once told how."""
-        mounts = f"{self.folder}:{self.folder}", f"{binaries}:{binaries}:ro"
+        mounts = f"{self.folder}:{self.folder}", f"{self._inside}:/etc/kubernetes", f"{binaries}:{binaries}:ro"
         docker(
             *("run", "--detach", "--name", self.container, "--hostname", self.container, "--network", self.network),
             *(f"--label={label.format(self.name)}" for label in LABELS),
@@ -125,7 +127,7 @@ class StandIn(Cluster):
         )
 
 
-def start_script(commands: Mapping[str, Any], folder: Path) -> str:
+def start_script(commands: Mapping[str, Sequence[str]], folder: Path) -> str:
     """Runs the servers, and again each that ends, as a kind node's kubelet does with its static pods."""
     keep = 'keep() { while :; do "$@"; sleep 1; done; }'
     runs = [f"keep {shlex.join(command)} >>{name}.log 2>&1 &" for name, command in commands.items()]
@@ -161,13 +163,14 @@ def _write(path: Path, config: Any) -> None:
     path.write_text(json.dumps(config, indent=2))
 
 
-def main(wait: Callable[[], object] = sys.stdin.read) -> None:
-    """Run a stand-in until the standard input closes."""
+def main() -> None:
+    """Run a stand-in until the standard input closes or a signal comes."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit())
     name = sys.argv[1] if sys.argv[1:] else "kind"
     with StandIn.start(name, name) as cluster:
         print(cluster.kubeconfig, flush=True)
-        with suppress(KeyboardInterrupt):
-            wait()
+        sys.stdin.read()
 
 
 if __name__ == "__main__":

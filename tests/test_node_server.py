@@ -1,0 +1,120 @@
+"""The node's API as `vkprovider node` puts it together."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from tests.fakes.api_server import PATIENCE, FakeApiServer, write_kubeconfig
+from tests.fakes.node import LivingNode
+from tests.fakes.virtual_time import virtual_time
+from tests.kube.pods import pod
+from tests.kube.quick_clock import QuickClock
+from tests.server.certificates import Authority
+from vkprovider.kube.client import ApiClient
+from vkprovider.kube.client_authorities import KEY, NAME, NAMESPACE
+from vkprovider.kube.node_settings import NodeSettings
+from vkprovider.model.pod import decode_pod
+from vkprovider.model.refs import PodKey, PodUID
+from vkprovider.node.dispatcher import Dispatcher
+from vkprovider.node_server import NOBODY, NodeServer, WorkerIndex
+from vkprovider.server.refusals import ServerError
+
+
+@virtual_time
+async def test_pods_are_found_by_name_the_newest_of_several(tmp_path: Path):
+    node = await LivingNode.on(tmp_path)
+    async with node.at_work() as dispatcher:
+        index, key = WorkerIndex(dispatcher), PodKey("default", "web")
+        assert index.find(key) is None
+        assert index.status(PodUID("u1")) == {}
+        for uid in ("u1", "u2"):
+            dispatcher.sync(decode_pod(pod("web", uid=uid)))
+        found = index.find(key)
+        assert found is not None
+        assert found.uid == "u2"
+        await node.told.until_phase("Running")
+        assert index.status(PodUID("u2"))["phase"] == "Running"
+        assert index.find(PodKey("other", "web")) is None
+
+
+class Given:
+    """A node's server and the cluster that it belongs to."""
+
+    def __init__(self, tmp_path: Path, cluster: FakeApiServer) -> None:
+        self.cluster = cluster
+        self.authority = Authority(tmp_path)
+        self.folder = tmp_path
+        self.api = ApiClient(QuickClock(), str(write_kubeconfig(tmp_path / "kubeconfig", cluster.url)))
+        self.settings = NodeSettings(name="node", internal_ip="127.0.0.1")
+
+    def publish(self, authorities: str) -> None:
+        metadata = {"namespace": NAMESPACE, "name": NAME}
+        self.cluster.store.put("configmaps", {"metadata": metadata, "data": {KEY: authorities}})
+
+    async def run(self, **settings: Any) -> tuple[NodeServer, asyncio.Task[None]]:
+        """The server at work for a node without pods."""
+        node = await LivingNode.on(self.folder)
+        chosen = msgspec.structs.replace(self.settings, **settings)
+        server = NodeServer(chosen, self.api, self.folder, QuickClock())
+        return server, asyncio.create_task(server.run(Dispatcher(node.around()), node.engine))
+
+    async def health(self, server: NodeServer) -> str:
+        context: ssl.SSLContext = self.authority.client("CN=kube-apiserver-kubelet-client")
+        url = f"https://127.0.0.1:{server.port}/healthz"
+        async with aiohttp.ClientSession() as session, session.get(url, ssl=context) as answer:
+            return await answer.text()
+
+
+@pytest.fixture
+async def given(tmp_path: Path) -> AsyncIterator[Given]:
+    cluster = FakeApiServer()
+    await cluster.start()
+    given = Given(tmp_path, cluster)
+    yield given
+    await given.api.aclose()
+    await cluster.stop()
+
+
+async def test_the_cluster_says_whom_to_let_in(given: Given):
+    given.publish(given.authority.pem)
+    server, running = await given.run()
+    assert await given.health(server) == "ok"
+    running.cancel()
+
+
+async def test_a_file_says_whom_to_let_in(given: Given):
+    given.publish("ignored")
+    path = given.folder / "ca.pem"
+    await asyncio.to_thread(path.write_text, given.authority.pem)
+    server, running = await given.run(client_ca_file=str(path))
+    assert await given.health(server) == "ok"
+    running.cancel()
+
+
+@pytest.mark.parametrize("published", [None, ""])
+async def test_where_nobody_says_so_nobody_is_let_in(given: Given, published: str | None):
+    if published is not None:
+        given.publish(published)
+    with capture_logs() as said:
+        server, running = await given.run()
+        await asyncio.wait_for(running, PATIENCE)
+    assert NOBODY in [line["event"] for line in said]
+    with pytest.raises(aiohttp.ClientError):
+        await given.health(server)
+
+
+async def test_a_file_of_something_else_ends_it(given: Given):
+    path = given.folder / "ca.pem"
+    await asyncio.to_thread(path.write_text, "nonsense")
+    _, running = await given.run(client_ca_file=str(path))
+    with pytest.raises(ServerError, match="authority"):
+        await asyncio.wait_for(running, PATIENCE)
