@@ -207,11 +207,27 @@ _ENGINE = (
     ),
 )
 
+_NETWORK = (
+    Difference(
+        "vkprovider.core.network_files",
+        "`dnsPolicy: ClusterFirst`, the default, gives pods the cluster's DNS.",
+        "It gives them the resolver of their node, as `Default` does.",
+        "The cluster's DNS is behind its service network, of which the machine of a virtual node is no part.",
+    ),
+    Difference(
+        "vkprovider.core.env",
+        "Containers find the services of their namespace in variables such as `KUBERNETES_SERVICE_HOST`.",
+        "There are no such variables.",
+        "The addresses in them are of the service network, too.",
+    ),
+)
+
 SECTIONS: Mapping[str, tuple[Difference, ...]] = {
     "Sidecars and the end of a pod": _SIDECARS,
     "The life of containers, and what their status says": _LIVES,
     "The node": _NODE,
     "Resources": _RESOURCES,
+    "Network": _NETWORK,
     "The engine": _ENGINE,
 }
 

@@ -114,7 +114,7 @@ class PodCondition(Model, frozen=True, kw_only=True):
 
 
 class PodStatusRead(Model, frozen=True, kw_only=True):
-    """What of the published status is read back. ``phase`` matters where somebody else has said that the pod is over."""
+    """What of the published status is read back; ``phase`` because somebody else may have said that the pod is over."""
 
     phase: str = ""
     conditions: tuple[PodCondition, ...] = ()
