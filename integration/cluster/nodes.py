@@ -24,7 +24,7 @@ class NodeProcess:
     """A node that bears ``name`` and has its state in ``folder``, while its process runs.
 
     ``access`` is the kubeconfig it goes by, or gives it by the node's name; None where ``flags`` say more. A context
-    manager that stops it and forgets its Node; what its pods left in Docker is the test's affair.
+    manager that stops it and removes its Node, and what its pods have left in Docker.
     """
 
     def __init__(self, cluster: Cluster, name: str, folder: Path, access: Access | Path | None, *flags: str) -> None:
@@ -47,6 +47,7 @@ class NodeProcess:
             self.stop()
         finally:
             self._cluster.kubectl("delete", "node", self.name, "--ignore-not-found")
+            self._clear()
 
     @property
     def log(self) -> str:
@@ -71,6 +72,12 @@ class NodeProcess:
         """Start the process alone."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+
+    def _clear(self) -> None:
+        """Remove what its pods have left in Docker."""
+        mine = ["docker", "ps", "--all", "--quiet", f"--filter=label=vkprovider.node={self.name}"]
+        if left := subprocess.run(mine, check=True, capture_output=True, text=True).stdout.split():
+            subprocess.run(["docker", "rm", "--force", "--volumes", *left], check=False, capture_output=True)
 
     def is_ready(self) -> bool:
         assert self._process is not None

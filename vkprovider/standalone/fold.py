@@ -227,10 +227,8 @@ def _instances(
     for seen in reversed(view.observed.instances(role.name)):
         known[seen.id] = _with_stop(_instance(known.get(seen.id), seen, role, view, published), view, decision)
     codes = dict(_published_codes(published))
-    told = (
-        msgspec.structs.replace(i, published_code=codes[i.id]) if i.id in codes else _settled(i, view, decision)
-        for i in known.values()
-    )
+    settled = (_settled(i, view, decision) for i in known.values())
+    told = (msgspec.structs.replace(i, published_code=codes.get(i.id, i.published_code)) for i in settled)
     return tuple(sorted(told, key=lambda i: i.attempt))
 
 
