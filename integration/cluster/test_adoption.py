@@ -118,7 +118,7 @@ def test_what_happens_while_nobody_looks_is_made_up_for(home: Home) -> None:
     home.until_phase("Running", "replaced")
     eventually(lambda: "deleted" not in home.there())
     for name in ("deleted", "forced", "replaced"):
-        eventually(lambda name=name: not in_docker(home.node, uids[name]))  # type: ignore[misc]
+        eventually(lambda name=name: not in_docker(home.node, uids[name]))
     eventually(lambda: not {f"{uids['forced']}.json", uids["forced"]} & {*on_disk(home.node)})
     eventually(lambda: container_status(home.status("restarts"), "app")["restartCount"] == 1)
     ended = container_status(home.status("finished"), "app")

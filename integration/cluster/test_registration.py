@@ -143,7 +143,7 @@ def test_while_nothing_happens_the_lease_alone_is_written(cluster: Cluster, fres
     with versions(cluster, fresh) as seen:
         for _ in range(3):
             renewed = lease(cluster, fresh)["spec"]["renewTime"]
-            eventually(lambda renewed=renewed: lease(cluster, fresh)["spec"]["renewTime"] != renewed)  # type: ignore[misc]
+            eventually(lambda renewed=renewed: lease(cluster, fresh)["spec"]["renewTime"] != renewed)
         assert lease(cluster, fresh)["spec"]["holderIdentity"] == fresh.name
         assert (
             lease(cluster, fresh)["metadata"]["ownerReferences"][0]["uid"] == shown(cluster, fresh)["metadata"]["uid"]

@@ -38,6 +38,14 @@ async def test_one_that_has_become_somebody_else_is_not(tmp_path: Path, asked: s
     assert await ProcessUsers(tmp_path).look([inspected(user=asked)]) == {}
 
 
+async def test_one_that_is_only_just_starting_is_looked_at_again(tmp_path: Path):
+    process(tmp_path, 7, STATUS.replace("1000", "0"))
+    users = ProcessUsers(tmp_path)
+    assert await users.look([inspected(user="1000")]) == {}
+    (tmp_path / "7" / "status").write_text(STATUS)
+    assert (await users.look([inspected(user="1000")]))[ID].uid == 1000
+
+
 async def test_a_process_of_somebody_elses_is_not(tmp_path: Path):
     process(tmp_path, 7, container_id="b" * 64)
     assert await ProcessUsers(tmp_path).look([inspected(user="1000")]) == {}

@@ -52,7 +52,7 @@ def applied(record: PodRecord, instance: ContainerState, container: Container) -
 
 def same(one: ResourceRequirements, other: ResourceRequirements) -> bool:
     """Whether two ask for the same cpu and memory, however they spell it."""
-    return amounts(one) == amounts(other)
+    return one == other or amounts(one) == amounts(other)
 
 
 def amounts(resources: ResourceRequirements) -> Mapping[tuple[str, str], Decimal]:

@@ -16,7 +16,9 @@ PROC = Path("/proc")
 
 
 class ProcessUsers:
-    """Looks at each running container once. ``known`` lacks those that cannot be told, as on an engine elsewhere."""
+    """Looks at each running container until it is known. ``known`` lacks those that cannot be told, as on an engine
+    elsewhere.
+    """
 
     def __init__(self, proc: Path = PROC) -> None:
         self._proc = proc
@@ -38,9 +40,11 @@ class ProcessUsers:
     def _read_all(self, entries: Iterable[Json]) -> None:
         for entry in entries:
             container_id = ContainerID(entry["Id"])
-            self._looked_at.add(container_id)
             user = self._read(container_id, entry["State"]["Pid"])
-            if user is not None and _agrees(entry["Config"].get("User") or "", user):
+            if user is not None and not _agrees(entry["Config"].get("User") or "", user):
+                continue  # it is only just starting, or has become somebody else
+            self._looked_at.add(container_id)
+            if user is not None:
                 self.known[container_id] = user
 
     def _read(self, container_id: ContainerID, pid: int) -> ContainerUser | None:
