@@ -49,6 +49,7 @@ reference: venv ## write the reference pages that are made from code
 bench: engine venv parts controlplane ## speed, as ratios to raw Docker calls
 	@$(BIN)/python -m integration.benchmarks.run_speed
 	@$(BIN)/python -m integration.benchmarks.node_speed
+	@$(BIN)/python -m integration.benchmarks.node_idle
 
 clean: ## remove the environment and what the tools keep
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,56 +12,14 @@ from .clients import Cluster
 from .home import UNTIL_TOLD, Home
 from .identities import Access
 from .nodes import NodeProcess, shell
+from .relay import Relay
 from .showing import container_status, in_docker
 from .waiting import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker]
 
-ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
 POLITE = "trap 'exit 0' TERM; sleep 1000 & wait"
 SILENCE_SECONDS = 30  # after which the kubelet calls a node NotReady
-
-
-class Relay:
-    """A socket that leads to the engine's, for as long as it is open."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._ends: list[socket.socket] = []
-
-    def open(self) -> None:
-        server = socket.socket(socket.AF_UNIX)
-        server.bind(str(self.path))
-        server.listen()
-        self._ends.append(server)
-        threading.Thread(target=self._accept, args=(server,), daemon=True).start()
-
-    def close(self) -> None:
-        """As when the engine ends: its connections are cut, and nobody listens."""
-        self.path.unlink(missing_ok=True)
-        while self._ends:
-            end = self._ends.pop()
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-
-    def _accept(self, server: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = server.accept()
-                far = socket.socket(socket.AF_UNIX)
-                far.connect(ENGINE)
-                self._ends += [near, far]
-                for source, sink in ((near, far), (far, near)):
-                    threading.Thread(target=carry, args=(source, sink), daemon=True).start()
-
-
-def carry(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
 
 
 @pytest.fixture

@@ -252,3 +252,17 @@ def memory(pid: int) -> int:
 def test_a_pod_that_is_not_there(cluster: Cluster) -> None:
     with pytest.raises(KubectlError, match="not found"):
         cluster.kubectl("exec", "no-such-pod", "--", "true")
+
+
+def test_a_node_that_stops_ends_its_sessions_and_serves_again_after(pod: Kubectl, node: NodeProcess) -> None:
+    words = ("exec", "-c", "app", "--", "sh", "-c", "echo begun; exec sleep 9876")
+    with pod.start(*words) as command, pod.start("logs", "-f", "-c", "talks") as log:
+        for process in (command, log):
+            assert process.stdout is not None
+            assert process.stdout.readline()
+        node.stop()
+        for process in (command, log):
+            process.wait(20)
+    node.start()
+    eventually(lambda: "sleep 100000" in pod.processes())
+    assert "sleep 9876" not in pod.processes()

@@ -48,7 +48,8 @@ class AttachedStreams:
         self.ended = True
 
     async def write(self, data: bytes) -> None:
-        await self._connection.write(data)
+        if not self.ended:  # else an engine that takes no more may keep the connection all the same
+            await self._connection.write(data)
 
     async def end_input(self) -> None:
         if not self._shared_input:  # else the engine would take it for our leave
