@@ -43,20 +43,22 @@ async def _over_spdy(
         names.add("resize")
     async with taken_over(request, response) as link:
         connection = SpdyConnection(link)
-
-        async def work() -> None:
-            try:
-                async with asyncio.timeout(CREATION_SECONDS):
-                    streams = await _opened(connection, names)
-            except TimeoutError:
-                log.info("a client did not open its streams in time", wanted=sorted(names))
-                return
-            client = CommandChannels(**streams, has_status=protocol == outcome.STATUS_PROTOCOL)
-            await client.finish(await command(client))
-            await connection.leave()
-
-        await sessions.run(connection.run(), work())
+        has_status = protocol == outcome.STATUS_PROTOCOL
+        await sessions.run(connection.run(), run_over_spdy(connection, names, command, has_status=has_status))
     return response
+
+
+async def run_over_spdy(connection: SpdyConnection, names: set[str], command: Command, *, has_status: bool) -> None:
+    """Run the command once the client has opened these streams; leave where it does not. Raises ClientGone."""
+    try:
+        async with asyncio.timeout(CREATION_SECONDS):
+            streams = await _opened(connection, names)
+    except TimeoutError:
+        log.info("a client did not open its streams in time", wanted=sorted(names))
+    else:
+        client = CommandChannels(**streams, has_status=has_status)
+        await client.finish(await command(client))
+    await connection.leave()
 
 
 async def _opened(connection: SpdyConnection, names: set[str]) -> dict[str, SpdyStream]:

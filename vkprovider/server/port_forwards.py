@@ -45,7 +45,7 @@ async def serve_port_forward(request: web.Request, forward: Forward, sessions: S
 
 async def _over_spdy(link: Link, forward: Forward, sessions: Sessions) -> None:
     connection = SpdyConnection(link)
-    await sessions.run(connection.run(), _Pairs(connection, forward).run())
+    await sessions.run(connection.run(), Pairs(connection, forward).run())
 
 
 async def _over_channels(connection: WebSocketChannels, ports: list[int], forward: Forward, sessions: Sessions) -> None:
@@ -62,7 +62,7 @@ async def _over_channels(connection: WebSocketChannels, ports: list[int], forwar
     await sessions.run(connection.run(), work())
 
 
-class _Pairs:
+class Pairs:
     """Finds the two streams of each connection, and begins it once both are there."""
 
     def __init__(self, connection: SpdyConnection, forward: Forward) -> None:
