@@ -63,6 +63,8 @@ def test_every_command_explains_itself(command: str):
     assert result.exit_code == 0
     assert cli.commands[command].help
     for parameter in cli.commands[command].params:
+        if getattr(parameter, "hidden", False):
+            continue
         for name in parameter.opts:
             assert not name.startswith("-") or name in result.output
 
@@ -190,3 +192,20 @@ def test_a_user_without_a_home_must_say_where(tmp_path: Path):
     )
     assert result.returncode == 125
     assert result.stderr == "vkprovider: neither XDG_STATE_HOME nor HOME is set: give --state-dir DIRECTORY\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--provider", "aws"], "Invalid value for '--provider': 'aws': vkprovider has no provider but docker"),
+        (["--os", "Windows"], "Invalid value for '--os': 'Windows': containers on a Docker engine are Linux's"),
+        (["--pod-sync-workers", "10"], "warning: --pod-sync-workers has no effect: every pod has a worker of its own"),
+        (["--full-resync-period", "1m"], "--full-resync-period has no effect: changes are told, not asked for"),
+        (["--no-verify-clients"], "No such option"),
+    ],
+)
+def test_options_of_virtual_kubelet_say_what_is_so_anyway_or_nothing(arguments: list[str], said: str) -> None:
+    usual = ["--provider", "docker", "--os", "Linux", "--authentication-token-webhook", "--kubeconfig", "/nowhere"]
+    done = vkprovider_process("node", *usual, *arguments)
+    assert said in done.stderr
+    assert done.returncode != 0

@@ -14,10 +14,10 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from vkprovider.config import Settings, load_settings
+from vkprovider.config import PROFILES, Settings, load_settings
 from vkprovider.core.actions import Decision
 from vkprovider.core.create import NodeFacts
-from vkprovider.core.network_files import parse_resolv_conf
+from vkprovider.core.network_files import Dns, parse_resolv_conf
 from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.engine.endpoint import NO_ENGINE
@@ -254,11 +254,14 @@ class _Session:
     async def _surroundings(self, follower: LogFollower | None) -> Surroundings:
         engine, info = self._engine, self._info
         assert engine is not None
-        resolver = parse_resolv_conf(await asyncio.to_thread(RESOLV_CONF.read_text, errors="replace"))
+        dns = Dns(node=parse_resolv_conf(await asyncio.to_thread(RESOLV_CONF.read_text, errors="replace")))
         allocatable = {"cpu": str(info.cpus), "memory": str(info.memory)}
-        node = NodeFacts(name=self.directory.node, memory=info.memory, resolver=resolver, allocatable=allocatable)
+        node = NodeFacts(
+            name=self.directory.node, memory=info.memory, dns=dns, enforced=info.security, allocatable=allocatable
+        )
         writer = VolumeWriter(engine, self.dirs, self.clock)
-        files = PodFiles(self.dirs, writer, info.memory, allocatable=allocatable)
+        profiles = self._settings.state_dir / PROFILES
+        files = PodFiles(self.dirs, writer, info.memory, allocatable=allocatable, dns=dns, profiles=profiles)
         watcher = _Watchers(self.display, follower)
         return Surroundings(
             engine=engine,

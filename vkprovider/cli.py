@@ -6,12 +6,14 @@ Everything heavy is imported by the command that needs it, so that ``--help`` an
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 import vkprovider
 
+LOG_LEVELS = {"debug": 10, "info": 20, "warning": 30, "warn": 30, "error": 40}  # by logging's numbers
 INTERRUPTED = 130  # as shells say it of a program that SIGINT has ended
 
 _state_dir = click.option(
@@ -31,6 +33,41 @@ _forgive = click.option(
 _sandbox_image = click.option(
     "--sandbox-image", metavar="IMAGE", default="", help="Use this sandbox image, not the built-in one."
 )
+
+
+def _only(value: str, reason: str) -> Callable[..., None]:
+    """The callback of an option that can say only what is the case anyway."""
+
+    def check(_: click.Context, parameter: click.Parameter, given: str | None) -> None:
+        if given is not None and given.lower() != value:
+            raise click.BadParameter(f"{given!r}: {reason}", param=parameter)
+
+    return check
+
+
+def _without_effect(reason: str) -> Callable[..., None]:
+    def note(_: click.Context, parameter: click.Parameter, given: object) -> None:
+        if given:
+            click.echo(f"warning: {parameter.opts[0]} has no effect: {reason}", err=True)
+
+    return note
+
+
+def _of_virtual_kubelet(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that virtual-kubelet's users have in their manifests: taken where they say what is so anyway.
+
+    Source: virtual-kubelet, cmd/virtual-kubelet/internal/commands/root/flag.go.
+    """
+    hidden: dict[str, Any] = {"hidden": True, "expose_value": False}
+    for decorate in (
+        click.option("--provider", callback=_only("docker", "vkprovider has no provider but docker"), **hidden),
+        click.option("--os", callback=_only("linux", "containers on a Docker engine are Linux's"), **hidden),
+        click.option("--pod-sync-workers", callback=_without_effect("every pod has a worker of its own"), **hidden),
+        click.option("--full-resync-period", callback=_without_effect("changes are told, not asked for"), **hidden),
+        click.option("--authentication-token-webhook", is_flag=True, **hidden),  # is always on
+    ):
+        command = decorate(command)
+    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -85,17 +122,31 @@ def down(state_dir: str) -> None:
 @click.option("--disable-taint", is_flag=True, help="Register without a taint.")
 @click.option("--internal-ip", metavar="IP", default="", help="The address the cluster reaches this machine by.")
 @click.option("--port", type=int, default=0, help="The kubelet port to register (default: 10250).")
-@click.option("--client-ca-file", metavar="FILE", default="", help="Who signs client certificates (default: ask).")
+@click.option(
+    "--client-ca-file",
+    "--client-verify-ca",
+    metavar="FILE",
+    default="",
+    help="Who signs client certificates (default: ask).",
+)
+@click.option("--tls-cert-file", metavar="FILE", default="", help="The certificate of the node's API (default: own).")
+@click.option("--tls-private-key-file", metavar="FILE", default="", help="Its key.")
 @click.option("--max-pods", type=int, default=110, show_default=True)
 @click.option("--system-reserved", metavar="R=Q,...", default="", help="Resources that are kept from pods.")
 @click.option("--min-free-disk", metavar="PERCENT", type=int, default=10, show_default=True)
 @click.option("--daemonsets", type=click.Choice(["ignore", "run"]), default="ignore", show_default=True)
+@click.option("--service-host", metavar="HOST[:PORT]", default="", help="The API server as pods reach it.")
+@click.option("--cluster-dns", metavar="IP,...", default="", help="Nameservers for pods (default: the node's own).")
+@click.option("--cluster-domain", metavar="DOMAIN", default="cluster.local", show_default=True)
 @click.option("--drain", is_flag=True, help="End all pods, in order, before stopping.")
 @click.option("--drain-timeout", metavar="SECONDS", type=int, default=0, help="Cut their grace periods to this.")
+@click.option("--startup-timeout", metavar="DURATION", default="", help="Fail if not registered by then (30s, 2m).")
+@click.option("--log-level", type=click.Choice(list(LOG_LEVELS)), default="info", show_default=True)
+@_of_virtual_kubelet
 @_forgive
 @_sandbox_image
 @_state_dir
-def node(state_dir: str, sandbox_image: str, forgive: str, **flags: Any) -> None:
+def node(log_level: str, state_dir: str, sandbox_image: str, forgive: str, **flags: Any) -> None:
     """Join a Kubernetes cluster as a node whose pods are containers on the local Docker engine.
 
     TERM or Ctrl-C ends vkprovider and leaves the pods running, and the next start takes them over; with --drain the
@@ -103,7 +154,9 @@ def node(state_dir: str, sandbox_image: str, forgive: str, **flags: Any) -> None
     """
     from vkprovider import node_app  # noqa: PLC0415
     from vkprovider.kube.node_settings import NodeFlags  # noqa: PLC0415
+    from vkprovider.node.log_setup import set_up_logging  # noqa: PLC0415
 
+    set_up_logging(LOG_LEVELS[log_level])
     sys.exit(node_app.node(NodeFlags(**flags), state_dir=state_dir, sandbox_image=sandbox_image, forgive=forgive))
 
 

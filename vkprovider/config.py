@@ -10,6 +10,8 @@ import msgspec
 
 from vkprovider.errors import VkError
 
+PROFILES = "seccomp"  # in the state directory: the profiles that pods name with type Localhost
+
 
 class ConfigError(VkError):
     """A setting that cannot be used. The message names it and says what it should be."""

@@ -10,7 +10,6 @@ If one part fails for good so does the process; the containers go on, and the ne
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import socket
 import sys
@@ -22,14 +21,14 @@ from typing import Any
 import msgspec
 import structlog
 
-from vkprovider.config import Settings, load_settings
+from vkprovider.config import PROFILES, Settings, load_settings
 from vkprovider.core.actions import PodEvent
 from vkprovider.core.create import NodeFacts
-from vkprovider.core.network_files import parse_resolv_conf
+from vkprovider.core.network_files import Dns, parse_resolv_conf
 from vkprovider.core.view import CoreSettings
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.engine.endpoint import NO_ENGINE
-from vkprovider.errors import EngineUnavailable, VkError
+from vkprovider.errors import ApiUnavailable, EngineUnavailable, VkError
 from vkprovider.kube.door import Door
 from vkprovider.kube.event_recorder import EventRecorder
 from vkprovider.kube.lasting_checkpoint import LastingCheckpoint
@@ -40,13 +39,13 @@ from vkprovider.kube.node_registrar import NodeRegistrar
 from vkprovider.kube.node_settings import NodeFlags, NodeSettings, load_node_settings
 from vkprovider.kube.objects import KubeObjects
 from vkprovider.kube.pod_source import PodSource, of_namespace
+from vkprovider.kube.services import Services
 from vkprovider.kube.status_writer import StatusWriter
 from vkprovider.node.checkpoint import FileCheckpoint
 from vkprovider.node.clock import SystemClock
 from vkprovider.node.dispatcher import Dispatcher
 from vkprovider.node.draining import Draining
 from vkprovider.node.ledger import Ledger
-from vkprovider.node.log_setup import set_up_logging
 from vkprovider.node.orders import Orders, unless
 from vkprovider.node.performer import Performer
 from vkprovider.node.pod_dirs import PodDirs
@@ -66,7 +65,6 @@ log = structlog.get_logger()
 
 def node(flags: NodeFlags, *, state_dir: str, sandbox_image: str, forgive: str) -> int:
     """Be a node until told to stop; the exit code of the process."""
-    set_up_logging(logging.INFO)
     code = 0
     try:
         settings = load_settings(os.environ, state_dir=state_dir, sandbox_image=sandbox_image, forgive=forgive)
@@ -100,7 +98,7 @@ async def _work(parts: Parts, orders: Orders) -> None:
     settings = parts.place.settings
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(part) for part in parts.that_register()]
-        await unless(orders.stop, parts.registrar.registered.wait())
+        await unless(orders.stop, _registered(parts.registrar, settings.startup_seconds))
         if not orders.stop.is_set():
             log.info("node registered", node=settings.name, address=settings.internal_ip)
             tasks += [group.create_task(part) for part in parts.that_run_pods()]
@@ -109,6 +107,14 @@ async def _work(parts: Parts, orders: Orders) -> None:
         for task in tasks:
             task.cancel()
     await parts.statuses.aclose()
+
+
+async def _registered(registrar: NodeRegistrar, seconds: float | None) -> None:
+    """Wait until there is a Node. Raises ApiUnavailable where there is none in time."""
+    try:
+        await asyncio.wait_for(registrar.registered.wait(), seconds)
+    except TimeoutError:
+        raise ApiUnavailable(f"the node could not be registered within {seconds:g} s (--startup-timeout)") from None
 
 
 async def _assemble(place: Place, settings: Settings, engine: DockerEngine, server: NodeServer) -> Parts:
@@ -128,10 +134,18 @@ async def _assemble(place: Place, settings: Settings, engine: DockerEngine, serv
     facts = await _facts(place, engine, await look())
     await check_shared(settings.state_dir, engine)
     dirs = PodDirs(str(place.directory))
-    files = PodFiles(dirs, VolumeWriter(engine, dirs, clock), facts.memory, allocatable=facts.allocatable)
+    files = PodFiles(
+        dirs,
+        VolumeWriter(engine, dirs, clock),
+        facts.memory,
+        allocatable=facts.allocatable,
+        dns=facts.dns,
+        profiles=settings.state_dir / PROFILES,
+    )
+    services = Services(place.api_server)
     around = Surroundings(
         engine=engine,
-        performer=Performer(engine, KubeObjects(api, clock), files, facts, clock, draining),
+        performer=Performer(engine, KubeObjects(api, clock, services), files, facts, clock, draining),
         messages=TerminationMessages(engine, files.termination_message),
         settings=CoreSettings(node_name=name, host_ip=facts.host_ip, forgive=settings.forgive),
         clock=clock,
@@ -155,6 +169,7 @@ async def _assemble(place: Place, settings: Settings, engine: DockerEngine, serv
         source=PodSource(dispatcher, statuses, events, clock, door, left),
         statuses=statuses,
         server=server,
+        services=services,
     )
 
 
@@ -163,12 +178,20 @@ async def _facts(place: Place, engine: DockerEngine, machine: MachineFacts) -> N
     for limitation in engine.limitations:
         log.info(limitation)
     await engine.sweep_tools()
+    if place.api_server is None:
+        log.warning(
+            "pods are told the cluster's own address of the API server, since they cannot reach it where this node "
+            "does: --service-host says where they can",
+            server=await place.api.server(),
+        )
+    network, text = place.settings.pod_network, await asyncio.to_thread(RESOLV_CONF.read_text, errors="replace")
     return NodeFacts(
         name=place.settings.name,
         memory=machine.engine.memory,
         host_ip=place.settings.internal_ip,
         network=place.network,
-        resolver=parse_resolv_conf(await asyncio.to_thread(RESOLV_CONF.read_text, errors="replace")),
+        dns=Dns(node=parse_resolv_conf(text), servers=network.cluster_dns, domain=network.cluster_domain),
+        enforced=machine.engine.security,
         allocatable=node_status(machine, place.settings, [])["allocatable"],
     )
 

@@ -20,7 +20,8 @@ from vkprovider.kube.node_api import NODES
 from vkprovider.kube.node_registrar import NodeRegistrar
 from vkprovider.kube.pod_source import PodSource
 from vkprovider.kube.reflector import Reflector
-from vkprovider.kube.resources import PODS
+from vkprovider.kube.resources import PODS, SERVICES
+from vkprovider.kube.services import Services
 from vkprovider.kube.status_writer import StatusWriter
 from vkprovider.node.disk_limits import DiskLimits
 from vkprovider.node.dispatcher import Dispatcher
@@ -54,6 +55,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     source: PodSource
     statuses: StatusWriter
     server: NodeServer
+    services: Services
 
     def that_register(self) -> Iterator[Coroutine[Any, Any, None]]:
         yield self.events.run()
@@ -68,6 +70,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         own_pods = {"fieldSelector": f"spec.nodeName={settings.name}"}
         yield self.registrar.follow(Reflector(api, NODES.at(), clock, selectors=own_node).updates())
         yield NodeLease(api, settings.name, lambda: self.registrar.uid, clock).run()
+        yield self.services.run(Reflector(api, SERVICES.at(), clock).updates())
         yield self.dispatcher.run()
         yield DiskLimits(self.dispatcher.workers, PodDirs(str(self.place.directory)), self.events, clock).run()
         yield self.source.run(Reflector(api, PODS.at(settings.namespace), clock, selectors=own_pods).updates())

@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from vkprovider.config import ConfigError
+from vkprovider.core.services import Service, api_server_at
 from vkprovider.engine.kind_clusters import find_kind_cluster
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.joining import Membership, join
 from vkprovider.kube.machine import address_towards
 from vkprovider.kube.node_settings import NodeSettings
+from vkprovider.kube.pod_network import api_server_of
 from vkprovider.ports import WaitingClock
 
 NODES = "nodes"  # in the state directory
@@ -28,13 +30,22 @@ NODES = "nodes"  # in the state directory
 class Place:
     """A node's place, for as long as the context lasts. ``settings`` are complete: they have an ``internal_ip``.
 
-    ``network`` is the engine's network that pods are attached to, "" for its default one.
+    ``network`` is the engine's network that pods are attached to, "" for its default one; ``api_server`` is where they
+    find the API server, None where that is only known to the cluster's own Service.
     """
 
-    def __init__(self, settings: NodeSettings, member: Membership, network: str, directory: LockedDirectory) -> None:
+    def __init__(
+        self,
+        settings: NodeSettings,
+        member: Membership,
+        network: str,
+        api_server: Service | None,
+        directory: LockedDirectory,
+    ) -> None:
         self.settings = settings
         self.member = member
         self.network = network
+        self.api_server = api_server
         self.directory = directory.path
         self._locked = directory
 
@@ -80,24 +91,27 @@ async def find_place(settings: NodeSettings, state_dir: Path, environ: Mapping[s
     directory = await asyncio.to_thread(LockedDirectory, state_dir / NODES / settings.name, settings.name)
     member: Membership | None = None
     try:
-        network, address = "", settings.internal_ip
+        network, address, api_server = "", settings.internal_ip, settings.pod_network.api_server
         if settings.kind is not None:
             wanted = environ.get("KIND_EXPERIMENTAL_DOCKER_NETWORK", "kind")
             cluster = await find_kind_cluster(settings.kind, wanted)
             kubeconfig, network = str(directory.path / "kubeconfig.json"), cluster.network
             address = address or cluster.host_ip
+            api_server = api_server or api_server_at(cluster.address, cluster.port)
             await asyncio.to_thread(_write_secret, kubeconfig, cluster.kubeconfig)
             settings = msgspec.structs.replace(settings, kubeconfig=kubeconfig)
         member, settings = await join(settings, directory.path / "pki", clock)
+        url = await member.api.server()
+        api_server = api_server or api_server_of(url)
         if not address:
-            server = urlsplit(await member.api.server())
+            server = urlsplit(url)
             address = await address_towards(server.hostname or "", server.port or 443)
     except BaseException:
         if member is not None:
             await member.aclose()
         directory.release()
         raise
-    return Place(msgspec.structs.replace(settings, internal_ip=address), member, network, directory)
+    return Place(msgspec.structs.replace(settings, internal_ip=address), member, network, api_server, directory)
 
 
 def _write_secret(path: str, content: str) -> None:

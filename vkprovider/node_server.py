@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from vkprovider.errors import ApiForbidden, ApiNotFound
+from vkprovider.errors import VkError
+from vkprovider.kube.access_reviews import ClusterReviews
 from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.client_authorities import client_authorities
 from vkprovider.kube.insistence import insist
 from vkprovider.kube.node_settings import NodeSettings
+from vkprovider.kube.secret_files import write_secret
+from vkprovider.kube.serving_certificate import ServingCertificate
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodKey, PodUID
 from vkprovider.node.dispatcher import Dispatcher
 from vkprovider.ports import ContainerEngine, WaitingClock
-from vkprovider.server.admission import admit_api_server
-from vkprovider.server.certificates import server_context, write_self_signed
+from vkprovider.server.admission import Admission
+from vkprovider.server.certificates import Pair, write_self_signed
 from vkprovider.server.kubelet_api import KubeletApi
 from vkprovider.server.serving import listen, serve
+from vkprovider.server.tls import ServerTls
 
-NOBODY = (
-    "kubectl logs, exec, attach and port-forward will not work: nobody could be let in, for who signs the cluster's"
-    " client certificates is not known. Name the file with --client-ca-file, or allow the node to get ConfigMap"
-    " extension-apiserver-authentication in kube-system"
+ISSUED, SELF_SIGNED = "kubelet-serving.pem", "kubelet-server.pem"  # in the node's directory
+FOLLOW_SECONDS = 600.0
+UNKNOWN = (
+    "the node's API shows a certificate that nobody has signed: API servers accept it unless they are told to verify,"
+    " Prometheus and metrics-server do not; name one with --tls-cert-file and --tls-private-key-file, or be a node of"
+    " its own (--bootstrap-kubeconfig)"
 )
+NEED = "kubectl logs, exec and port-forward need to know who signs the cluster's client certificates (--client-ca-file)"
+
 log = structlog.get_logger()
 
 
@@ -63,33 +70,67 @@ class NodeServer:
         self.port: int = self._listener.getsockname()[1]
 
     async def run(self, dispatcher: Dispatcher, engine: ContainerEngine) -> None:
-        """Serve until cancelled. Raises ServerError where the named authorities are no certificates."""
+        """Serve until cancelled. Raises ServerError where the files that were named cannot be used."""
+        admission = Admission(ClusterReviews(self._api, self._settings.name, self._clock), self._clock)
+        api = KubeletApi(WorkerIndex(dispatcher), engine, self._clock, admission)
         with self._listener:
             authorities = await self._authorities()
-            if not authorities:
-                log.warning(NOBODY)
-                return
-            api = KubeletApi(WorkerIndex(dispatcher), engine, self._clock, admit_api_server)
-            context = await asyncio.to_thread(self._context, authorities)
-            await serve(api.application(), self._listener, context)
+            tls = await asyncio.to_thread(self._tls, authorities)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(serve(api.application(), self._listener, tls))
+                group.create_task(self._follow(authorities))
+                if self._asks:
+                    group.create_task(self._certificate().keep(self._api))
 
-    async def _authorities(self) -> str:
-        """In PEM, "" where they cannot be known."""
+    async def _authorities(self) -> Path:
+        """The file of those who sign clients' certificates; as long as it takes."""
         if self._settings.client_ca_file:
-            return await asyncio.to_thread(Path(self._settings.client_ca_file).read_text)
-        found = ""
+            return Path(self._settings.client_ca_file)
+        path = self._directory / "client-authorities.pem"
 
         async def look() -> None:
-            nonlocal found
+            await self._fetch(path)
+
+        await insist(look, BackOff(NEED, self._clock))
+        return path
+
+    async def _follow(self, authorities: Path) -> None:
+        """Have the file as the API server publishes it, for ever; what it said last goes on where that fails."""
+        while not self._settings.client_ca_file:
+            await self._clock.sleep(FOLLOW_SECONDS)
             try:
-                found = await client_authorities(self._api)
-            except (ApiForbidden, ApiNotFound) as exc:
-                log.info("the authorities of client certificates are not told", error=str(exc))
+                await self._fetch(authorities)
+            except (VkError, OSError) as exc:
+                log.warning("the authorities of client certificates are not known anew", error=str(exc))
 
-        await insist(look, BackOff("the authorities of client certificates", self._clock))
-        return found
+    async def _fetch(self, path: Path) -> None:
+        found = await client_authorities(self._api)
+        await asyncio.to_thread(_keep, path, found.encode())
 
-    def _context(self, authorities: str) -> ssl.SSLContext:
-        path = self._directory / "kubelet-server.pem"
-        write_self_signed(path, [self._settings.name, self._settings.internal_ip], self._clock.now())
-        return server_context(path, authorities)
+    @property
+    def _asks(self) -> bool:
+        """Whether the node asks the cluster for its certificate: the signer gives them to nodes alone."""
+        return self._settings.node_restriction and not self._settings.tls_cert_file
+
+    def _certificate(self) -> ServingCertificate:
+        return ServingCertificate(self._directory / ISSUED, self._settings.name, self._hosts(), self._clock)
+
+    def _hosts(self) -> list[str]:
+        return [self._settings.name, self._settings.internal_ip]
+
+    def _tls(self, authorities: Path) -> ServerTls:
+        settings = self._settings
+        if settings.tls_cert_file:
+            named = Pair(Path(settings.tls_cert_file), Path(settings.tls_private_key_file))
+            return ServerTls([named], authorities, self._clock)
+        issued, own = self._directory / ISSUED, self._directory / SELF_SIGNED
+        write_self_signed(own, self._hosts(), self._clock.now())
+        if not self._asks:
+            log.warning(UNKNOWN)
+        return ServerTls([Pair(issued, issued)] * self._asks + [Pair(own, own)], authorities, self._clock)
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Have the file say so, and be another one only if it said something else."""
+    if not path.exists() or path.read_bytes() != content:
+        write_secret(path, content)

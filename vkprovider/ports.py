@@ -13,8 +13,10 @@ import msgspec
 
 from vkprovider.core.actions import Decision, PodEvent
 from vkprovider.core.record import PodRecord
+from vkprovider.core.services import Service
 from vkprovider.core.tokens import Token
 from vkprovider.core.view import PodView
+from vkprovider.model.access import User
 from vkprovider.model.create import ContainerCreate, Limits
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.pod import Pod
@@ -35,6 +37,7 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     root_dir: str = ""
     rootless: bool = False
     runtimes: tuple[str, ...] = ()
+    security: tuple[str, ...] = ()  # what confines containers: seccomp, apparmor, selinux, and how the engine runs
 
 
 class ImageInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -261,7 +264,7 @@ class EventSink(Protocol):
 
 
 class ObjectStore(Protocol):
-    """ConfigMaps and Secrets by reference, and the tokens of service accounts."""
+    """ConfigMaps and Secrets by reference, the tokens of service accounts, and the Services that there are."""
 
     async def get(self, ref: ObjectRef) -> Mapping[str, Any] | None:
         """The raw object, or None if it does not exist. Raises VkError if that cannot be known now."""
@@ -277,6 +280,10 @@ class ObjectStore(Protocol):
         """A token that is not due to be renewed. Raises VkError if there is none to be had."""
         ...
 
+    async def services(self) -> Sequence[Service]:
+        """All that containers may be told of. Raises VkError while that is not known."""
+        ...
+
 
 class PodIndex(Protocol):
     """The node's pods, as those who ask by name see them."""
@@ -287,6 +294,18 @@ class PodIndex(Protocol):
 
     def status(self, uid: PodUID) -> Mapping[str, Any]:
         """Its v1.PodStatus as it was last decided; empty before it was."""
+        ...
+
+
+class AccessReviews(Protocol):
+    """What the cluster says of those who ask something of this node. Every method raises ApiError."""
+
+    async def user(self, token: str) -> User | None:
+        """Whose token it is; None if it is nobody's."""
+        ...
+
+    async def allows(self, user: User, verb: str, subresource: str) -> bool:
+        """Whether the user may do this with a subresource of this Node."""
         ...
 
 

@@ -215,3 +215,21 @@ def test_the_node_is_seen_as_the_api_server_has_it() -> None:
 
 def test_a_node_that_was_only_named_is_seen_too() -> None:
     assert node_view({"metadata": {"name": "vk"}}) == NodeView(name="vk")
+
+
+def test_a_forbidden_sysctl_is_refused() -> None:
+    context = {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}
+    assert admit(pod(container("app"), securityContext=context), NODE, []) == Rejection(
+        reason="SysctlForbidden", message='forbidden sysctl: "kernel.msgmax" not allowlisted'
+    )
+
+
+def test_fields_without_which_the_pod_would_be_wrong_are_refused_by_name() -> None:
+    given = pod(container("app"), runtimeClassName="gvisor", hostUsers=False)
+    refusal = "known to Kubernetes, but vkprovider does not honour it"
+    message = f"spec.runtimeClassName: {refusal}; spec.hostUsers: {refusal}"
+    assert admit(given, NODE, []) == Rejection(reason="UnsupportedField", message=message)
+
+
+def test_fields_that_a_pod_can_do_without_do_not_keep_it_out() -> None:
+    assert admit(pod(container("app"), schedulingGates=[{"name": "a"}], newerThanUs=1), NODE, []) is None

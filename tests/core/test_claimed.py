@@ -82,5 +82,5 @@ def test_a_pods_claim_is_a_link_in_its_directory(read_only: bool) -> None:
     link = "/pods/u/volumes/kubernetes.io~local-volume/v"
     claimed = ClaimedPath(name="v", link=link, path="/disk", type="Directory", given_to_group=True)
     assert (plan.volumes, plan.failures) == ((claimed,), ())
-    mount = plan_mounts(given, given.spec.containers[0], "/pods/u", 0, "", {}).mounts[0]
+    mount = plan_mounts(given, given.spec.containers[0], "/pods/u", 0, {}, {}).mounts[0]
     assert (mount.source, mount.read_only) == (link, read_only)

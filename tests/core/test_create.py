@@ -11,7 +11,8 @@ from tests.core.given import container, native, pod
 from vkprovider.core.actions import StartContainer
 from vkprovider.core.create import Gathered, NodeFacts, plan_container, plan_sandbox
 from vkprovider.core.faults import Fault
-from vkprovider.core.network_files import Resolver
+from vkprovider.core.network_files import Dns, Resolver
+from vkprovider.core.security import seccomp_file, unenforced
 from vkprovider.model.create import ContainerCreate, Limits, Mount, PortBinding
 from vkprovider.model.labels import ContainerIdentity, decode
 from vkprovider.model.pod import Pod
@@ -86,12 +87,14 @@ def test_the_sandbox_keeps_the_given_mounts() -> None:
     assert plan_sandbox(pod(container("app")), NODE, 0, "pause", (mount,)).mounts == (mount,)
 
 
-def test_resolver_settings_are_the_sandboxes() -> None:
-    node = msgspec.structs.replace(NODE, resolver=Resolver(nameservers=("10.1.1.1",), searches=("corp.example",)))
-    config = {"nameservers": ["9.9.9.9"], "options": [{"name": "ndots", "value": "3"}]}
-    plan = sandbox(node, dnsConfig=config)
-    assert (plan.dns_servers, plan.dns_searches) == (("10.1.1.1", "9.9.9.9"), ("corp.example",))
-    assert plan.dns_options == ("ndots:3",)
+def test_the_engine_completes_the_settings_of_a_resolver_that_has_no_server() -> None:
+    node = msgspec.structs.replace(
+        NODE, dns=Dns(node=Resolver(nameservers=("127.0.0.53",), searches=("corp.example",)))
+    )
+    plan = sandbox(node, dnsConfig={"options": [{"name": "ndots", "value": "3"}]})
+    assert (plan.dns_searches, plan.dns_options) == (("corp.example",), ("ndots:3",))
+    plan = sandbox(node, dnsConfig={"nameservers": ["9.9.9.9"], "searches": ["own.example"]})
+    assert (plan.dns_searches, plan.dns_options) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,7 @@ def test_a_container_joins_its_sandbox() -> None:
 def test_namespaces_of_a_container(spec: dict[str, Any], ipc: str, pid: str) -> None:
     plan = app(spec=spec)
     assert (plan.network, plan.ipc, plan.pid) == (JOINED, ipc, pid)
-    assert (plan.hostname, plan.ports, plan.dns_servers) == ("", (), ())
+    assert (plan.hostname, plan.ports, plan.dns_searches) == ("", (), ())
 
 
 @pytest.mark.parametrize(
@@ -266,6 +269,51 @@ def test_capabilities_and_privileges() -> None:
 )
 def test_privilege_escalation(allowed: bool | None, options: tuple[str, ...]) -> None:
     assert app(securityContext={"allowPrivilegeEscalation": allowed}).security_opts == options
+
+
+FILE = {"type": "Localhost", "localhostProfile": "a.json"}
+ARMOR = {"type": "Localhost", "localhostProfile": "mine"}
+
+
+@pytest.mark.parametrize(
+    ("own", "pods", "options"),
+    [
+        ({"seccompProfile": {"type": "Unconfined"}}, {}, ("seccomp=unconfined",)),
+        ({}, {"seccompProfile": {"type": "RuntimeDefault"}}, ()),
+        ({"seccompProfile": FILE}, {"seccompProfile": {"type": "RuntimeDefault"}}, ("seccomp={}",)),
+        ({"seccompProfile": {"type": "Unconfined"}}, {"seccompProfile": FILE}, ("seccomp=unconfined",)),
+        ({"appArmorProfile": {"type": "RuntimeDefault"}}, {}, ("seccomp=unconfined",)),
+        ({"appArmorProfile": {"type": "Unconfined"}}, {}, ("seccomp=unconfined", "apparmor=unconfined")),
+        ({}, {"appArmorProfile": ARMOR}, ("seccomp=unconfined", "apparmor=mine")),
+        (
+            {"seLinuxOptions": {"level": "s0:c1,c2", "type": "spc_t"}},
+            {"seLinuxOptions": {"user": "nobody"}},
+            ("seccomp=unconfined", "label=type:spc_t", "label=level:s0:c1,c2"),
+        ),
+    ],
+)
+def test_profiles_and_labels(own: dict[str, Any], pods: dict[str, Any], options: tuple[str, ...]) -> None:
+    given = pod(container("app", securityContext=own), securityContext=pods)
+    seccomp = "{}" if seccomp_file(given, given.spec.containers[0]) == "a.json" else ""
+    assert created(given, Gathered(seccomp=seccomp)).security_opts == options
+
+
+def test_what_the_engines_host_does_not_enforce_is_said() -> None:
+    asking = {"seccompProfile": {"type": "RuntimeDefault"}, "appArmorProfile": ARMOR, "seLinuxOptions": {"level": "s0"}}
+    plain = container("plain", securityContext={"seccompProfile": {"type": "Unconfined"}, "seLinuxOptions": {}})
+    free = container("free", securityContext={"privileged": True, "appArmorProfile": ARMOR})
+    given = pod(container("app", securityContext=asking), plain, free)
+    assert list(unenforced(given, ("seccomp", "selinux"))) == [
+        'container "app" runs without its AppArmor profile: the engine\'s host has none'
+    ]
+    everything = "its seccomp profile and its AppArmor profile and its SELinux labels"
+    assert list(unenforced(given, ())) == [f'container "app" runs without {everything}: the engine\'s host has none']
+    assert list(unenforced(given, ("seccomp", "apparmor", "selinux"))) == []
+
+
+def test_all_of_proc() -> None:
+    assert app(securityContext={"procMount": "Unmasked"}).unmasked
+    assert not app(securityContext={"procMount": "Default"}).unmasked
 
 
 def test_limits_are_the_containers() -> None:

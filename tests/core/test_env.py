@@ -240,3 +240,10 @@ def test_needed_objects_are_all_the_container_refers_to() -> None:
     )
     app = given.spec.containers[0]
     assert needed_objects(given, app) == {CONFIG, SECRET, ObjectRef("Secret", "default", "more")}
+
+
+def test_services_come_last_and_may_be_referred_to() -> None:
+    services = {"DB_SERVICE_HOST": "10.0.0.1", "DB_SERVICE_PORT": "5432"}
+    given = one(env=[value("DB_SERVICE_PORT", "1"), value("URL", "$(DB_SERVICE_HOST):$(DB_SERVICE_PORT)$(LATER)")])
+    result = resolve_env(given, given.spec.containers[0], {}, WHERE, services)
+    assert result == (("DB_SERVICE_PORT", "1"), ("URL", "10.0.0.1:1$(LATER)"), ("DB_SERVICE_HOST", "10.0.0.1"))

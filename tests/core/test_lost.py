@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.core.given import container, deleted, exited, given, marked, pod, running, state
+import pytest
+
+from tests.core.given import container, deleted, exited, given, marked, native, pod, running, state
 from tests.core.told import published
 from vkprovider.core.actions import Decision, PullImage, RemoveSandbox, TeardownPod
 from vkprovider.core.decide import decide
@@ -15,7 +17,7 @@ WORDS = "The container could not be located when the pod was deleted.  The conta
 def after(of: Pod, seen: tuple[ContainerState, ...], there: tuple[ContainerState, ...] = ()) -> Decision:
     """The decision of a look that finds ``there`` of what the look before it saw."""
     before = decide(given(of, *seen))
-    return decide(given(of, *there, when=101, record=before.record, memory=before.memory))
+    return decide(given(of, *there, when=101, record=before.record))
 
 
 def test_one_that_ran_counts_as_killed_and_is_restarted_with_the_next_count():
@@ -42,6 +44,23 @@ def test_under_never_the_pod_has_failed():
     over = decide(given(p, when=102, record=decision.record, memory=decision.memory, sandboxes=()))
     assert over.status["phase"] == "Failed"
     assert published(over, "app")["state"]["terminated"]["reason"] == "ContainerStatusUnknown"
+
+
+@pytest.mark.parametrize("policy", ["Always", "OnFailure", "Never"])
+def test_while_another_app_runs_it_is_started_whatever_its_policy(policy: str):
+    p = pod(container("app"), container("other"), policy=policy)
+    app, other = running(p, "app", "other")
+    decision = after(p, (app, other), (other,))
+    assert [(a.key, a.attempt) for a in decision.actions if isinstance(a, PullImage)] == [("app", 1)]
+    assert decision.status["phase"] == "Running"
+
+
+def test_under_never_a_sidecar_that_runs_does_not_start_an_app_again():
+    p = pod(container("app"), inits=(native("side"),))
+    app, side = running(p, "app", "side")
+    decision = after(p, (app, side), (side,))
+    assert decision.record.ending is not None
+    assert not any(isinstance(a, PullImage) for a in decision.actions)
 
 
 def test_a_sidecar_runs_again_under_never():

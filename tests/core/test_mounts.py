@@ -19,12 +19,13 @@ VOLUMES = [
     {"name": "host", "hostPath": {"path": "/srv/data/"}},
 ]
 ENV = {"POD": "web-0", "UP": "..", "ROOT": "/etc", "EMPTY": ""}
+ETC = {"/etc/hosts": "hosts"}
 DISK = "/pods/u/volumes/kubernetes.io~empty-dir/disk"
 
 
 def planned(*mounts: dict[str, Any], **fields: Any) -> MountPlan:
     given = pod(container("app", volumeMounts=list(mounts), **fields), volumes=VOLUMES)
-    return plan_mounts(given, given.spec.containers[0], "/pods/u", 3, "hosts", ENV)
+    return plan_mounts(given, given.spec.containers[0], "/pods/u", 3, ETC, ENV)
 
 
 def first(**mount: Any) -> Mount:
@@ -70,8 +71,7 @@ def test_every_container_gets_its_message_file_and_the_pods_hosts() -> None:
             Mount(source="/pods/u/etc-hosts", target="/etc/hosts"),
         ),
         termination_log=log,
-        hosts_path="/pods/u/etc-hosts",
-        hosts="hosts",
+        files={"/pods/u/etc-hosts": "hosts"},
     )
 
 
@@ -79,7 +79,7 @@ def test_every_container_gets_its_message_file_and_the_pods_hosts() -> None:
 def test_a_hosts_file_of_the_containers_own_is_left_to_it(path: str) -> None:
     plan = planned({"name": "host", "mountPath": path, "subPath": "h"})
     assert [mount.target for mount in plan.mounts] == ["/etc/hosts", "/dev/termination-log"]
-    assert plan.hosts_path == ""
+    assert plan.files == {}
 
 
 def test_the_message_file_is_where_the_container_wants_it() -> None:

@@ -24,12 +24,14 @@ from tests.core.rows import (
     broken,
     times_of_day,
 )
+from tests.core.told import EXEC
 from vkprovider.core.actions import StartFailed
 from vkprovider.core.decide import decide
 from vkprovider.core.record import Ending, PodRecord
 from vkprovider.model.pod import Pod, decode_pod
 
 INIT_ALWAYS = pod(container("app"), inits=(container("init"),), policy="Always")
+HOOKED = pod(container("app", lifecycle={"postStart": EXEC}))
 GATED = pod(container("app"), readinessGates=[{"conditionType": "gate"}])
 DELETED = Ending(cause="Deleted", began_at=at(1), deadline=at(31))
 
@@ -66,6 +68,7 @@ PHASES = [
         "Pending",
         failing("ErrImagePull"),
     ),
+    Row("getPhase row 2: or is in its first postStart", HOOKED, running(HOOKED, "app"), "phase", "Pending"),
     Row(
         "getPhase row 3: one runs, none is unknown", TWO, (*running(TWO, "a"), exited(TWO, "b", 1)), "phase", "Running"
     ),

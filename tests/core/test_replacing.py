@@ -1,4 +1,6 @@
-"""A container that is replaced by one of another image: what is published until the new one is up."""
+"""A container that is replaced by one of another image, or after a failed probe: what is published until the new one is
+up.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.core.given import at, container, deleted, exited, given, native, pod, running, state
+from tests.core.given import at, container, deleted, exited, given, marked, native, pod, running, state
 from tests.core.told import EXEC, published
 from vkprovider.core.actions import Decision, HookFailed, PullImage, RunHook, StartContainer, StartFailed
 from vkprovider.core.decide import decide
@@ -125,6 +127,48 @@ def test_a_native_sidecar_is_replaced_alike():
     ended = decide(given(new, exited(old, "s", 143), app, record=stop.record))
     assert [a.key for a in ended.actions] == ["s"]
     assert published(ended, "s")["state"].keys() == {"running"}
+
+
+@pytest.mark.parametrize("verdicts", [Verdicts(live=False), Verdicts(started=False)])
+@pytest.mark.parametrize("kind", ["app", "native", "marked"])
+def test_what_a_probe_had_killed_is_shown_as_running_until_its_successor_is(kind: str, verdicts: Verdicts):
+    probes = {"livenessProbe": EXEC, "startupProbe": EXEC}
+    p = {
+        "app": pod(container("c", **probes), container("other"), policy="OnFailure"),
+        "native": pod(container("other"), inits=(native("c", **probes),)),
+        "marked": pod(container("other"), marked("c", **probes)),
+    }[kind]
+    old, other = running(p, "c", "other")
+    stop = decide(given(p, old, other, verdicts={old.id: verdicts}))
+    dead = exited(p, "c", 137, end=100)
+    for instances in ((dead,), (state(p, "c", Run.CREATED, attempt=1, start=101), dead)):
+        shown = published(decide(given(p, *instances, other, record=stop.record, when=101)), "c")
+        assert (shown["state"].keys(), shown["restartCount"]) == ({"running"}, 0)
+    up = state(p, "c", attempt=1, start=101)
+    shown = published(decide(given(p, up, dead, other, record=stop.record, when=101)), "c")
+    assert (shown["containerID"], shown["restartCount"]) == ("docker://c-1", 1)
+    assert shown["lastState"]["terminated"]["exitCode"] == 137
+
+
+def test_what_a_probe_had_killed_and_has_to_wait_is_shown_as_waiting():
+    p = pod(container("app", livenessProbe=EXEC, lifecycle={"postStart": EXEC}), policy="Always")
+    first, old = exited(p, "app", 1, end=88), state(p, "app", attempt=1, start=90, backoff_seconds=20)
+    hooks = PodRecord(start_time=at(0), hooks=("app-1/PostStart",))
+    stop = decide(given(p, old, first, record=hooks, verdicts={old.id: Verdicts(live=False)}))
+    dead = exited(p, "app", 137, attempt=1, start=90, end=101, backoff_seconds=20)
+    down = decide(given(p, dead, first, record=stop.record, when=102))
+    assert published(down, "app")["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    fresh = state(p, "app", attempt=2, start=121, backoff_seconds=40)
+    hooked = decide(given(p, fresh, dead, record=stop.record, when=121))
+    assert published(hooked, "app")["state"].keys() == {"waiting"}
+
+
+def test_what_a_probe_had_killed_under_never_has_ended():
+    p = pod(container("app", livenessProbe=EXEC), container("other"))
+    app, other = running(p, "app", "other")
+    stop = decide(given(p, app, other, verdicts={app.id: Verdicts(live=False)}))
+    over = decide(given(p, exited(p, "app", 143), other, record=stop.record))
+    assert published(over, "app")["state"]["terminated"]["exitCode"] == 143
 
 
 def test_while_it_is_not_initialized_a_replaced_sidecar_holds_back_what_comes_next():

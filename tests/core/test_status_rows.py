@@ -25,7 +25,7 @@ from tests.core.rows import (
 from tests.core.told import EXEC
 from vkprovider.core.actions import HookFailed, StartFailed
 from vkprovider.core.decide import decide
-from vkprovider.core.record import Ending, PodMemory, PodRecord
+from vkprovider.core.record import Ending, PodRecord
 from vkprovider.core.view import Verdicts
 from vkprovider.model.container import ResourceRequirements
 from vkprovider.model.observed import ContainerUser, Run
@@ -38,6 +38,7 @@ MOUNTED = pod(
     ),
     volumes=[{"name": "v", "emptyDir": {}}, {"name": "w", "emptyDir": {}}],
 )
+HOOKED = pod(container("app", lifecycle={"postStart": EXEC}))
 DEADLINE = Ending(
     cause="DeadlineExceeded", began_at=at(1), deadline=at(31), reason="DeadlineExceeded", message="m", failed=True
 )
@@ -127,6 +128,13 @@ CONTAINERS = [
         "ContainerCreating",
     ),
     Row(
+        "while its postStart runs: not yet running",
+        HOOKED,
+        running(HOOKED, "app"),
+        "app.state",
+        {"waiting": {"reason": "ContainerCreating"}},
+    ),
+    Row(
         "a failed start of what runs again: Waiting, the end in lastState",
         ALWAYS,
         (exited(ALWAYS, "app", 1),),
@@ -150,7 +158,7 @@ CONTAINERS = [
         (),
         "app.lastState.terminated.message",
         "The container could not be located when the pod was deleted.  The container used to be Running",
-        {"memory": PodMemory(volumes_ready=True, newest=running(ALWAYS, "app"))},
+        {"record": record(newest=running(ALWAYS, "app"))},
     ),
     Row("ready of a plain init container: exit 0", INIT, (exited(INIT, "init"),), "init.ready", True),
     Row("not while it runs", INIT, running(INIT, "init"), "init.ready", False),

@@ -291,6 +291,7 @@ def test_engine_info():
         root_dir="/var/lib/docker",
         rootless=True,
         runtimes=("gvisor", "runc"),
+        security=("seccomp", "rootless"),
     )
     assert not convert.engine_info(info | {"SecurityOptions": None}, "1.45").rootless
 

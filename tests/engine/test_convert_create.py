@@ -62,10 +62,11 @@ def test_what_concerns_the_process(spec: dict[str, Any], fields: dict[str, Any])
         ({"read_only_root": True}, {"ReadonlyRootfs": True}),
         ({"cap_add": ("NET_ADMIN",), "cap_drop": ("ALL",)}, {"CapAdd": ["NET_ADMIN"], "CapDrop": ["ALL"]}),
         ({"security_opts": ("seccomp=unconfined",)}, {"SecurityOpt": ["seccomp=unconfined"]}),
+        ({"unmasked": True}, {"MaskedPaths": [], "ReadonlyPaths": []}),
         ({"sysctls": {"net.ipv4.tcp_syncookies": "1"}}, {"Sysctls": {"net.ipv4.tcp_syncookies": "1"}}),
         (
-            {"dns_servers": ("10.0.0.1",), "dns_searches": ("x.y",), "dns_options": ("ndots:5",)},
-            {"Dns": ["10.0.0.1"], "DnsSearch": ["x.y"], "DnsOptions": ["ndots:5"]},
+            {"dns_searches": ("x.y",), "dns_options": ("ndots:5",)},
+            {"DnsSearch": ["x.y"], "DnsOptions": ["ndots:5"]},
         ),
         ({"limits": Limits(memory=1 << 20)}, {"Memory": 1 << 20, "MemorySwap": 1 << 20}),
         ({"limits": Limits(cpu_quota=50_000)}, {"CpuQuota": 50_000, "CpuPeriod": 100_000}),

@@ -60,6 +60,10 @@ class FakeApiServer:
         self.token = ""
         self.stalled = False  # watches say nothing any more
         self.gone_in_stream = True  # 410 as an event of an answered watch, as the real one does, or as a status
+        self.reviews: dict[str, Json] = {  # their status, by the name of their kind
+            "tokenreviews": {"authenticated": False},
+            "subjectaccessreviews": {"allowed": True},
+        }
         self._faults: list[Fault] = []
         self._held: dict[str, asyncio.Event] = {}
         self._changed = asyncio.Event()
@@ -183,6 +187,8 @@ class FakeApiServer:
                 "items": items
             }
         if asked.verb == "create":
+            if key.plural in self.reviews:
+                return asked.body | {"status": self.reviews[key.plural]}
             return store.create(key, asked.body)
         if asked.verb == "patch":
             return store.patch(key, asked.subresource, asked.body)

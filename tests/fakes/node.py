@@ -15,6 +15,7 @@ from tests.fakes.living_engine import LivingEngine
 from tests.fakes.virtual_time import LoopClock, threads_have_ended
 from vkprovider.core.actions import Decision, PodEvent
 from vkprovider.core.create import NodeFacts
+from vkprovider.core.services import Service
 from vkprovider.core.tokens import Token
 from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.errors import SpecError
@@ -119,6 +120,11 @@ class Objects:
         if ref not in self.tokens:
             raise SpecError(f'serviceaccounts "{ref.service_account}" not found')
         return self.tokens[ref]
+
+    async def services(self) -> tuple[Service, ...]:
+        if self.error is not None:
+            raise self.error
+        return ()
 
 
 class LivingNode:

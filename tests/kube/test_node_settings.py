@@ -48,6 +48,7 @@ def test_flags_win() -> None:
         taint="gpu=a100:PreferNoSchedule",
         internal_ip="10.0.0.1",
         port=1234,
+        client_ca_file="ca.crt",
         kubeconfig="k",
         kind="dev",
         namespace="team",
@@ -58,6 +59,7 @@ def test_flags_win() -> None:
         daemonsets="run",
         drain=True,
         drain_timeout=60,
+        startup_timeout="1m30s",
     )
     environ = {
         "DEFAULT_NODE_NAME": "x",
@@ -71,6 +73,7 @@ def test_flags_win() -> None:
         taint=Taint(key="gpu", value="a100", effect="PreferNoSchedule"),
         internal_ip="10.0.0.1",
         port=1234,
+        client_ca_file="ca.crt",
         kubeconfig="k",
         kind="dev",
         namespace="team",
@@ -81,6 +84,7 @@ def test_flags_win() -> None:
         daemonsets=DaemonSetPolicy.RUN,
         drain=True,
         drain_seconds=60,
+        startup_seconds=90,
     )
 
 
@@ -140,6 +144,8 @@ def test_a_name_is_made_of_the_hosts(host: str, name: str) -> None:
         ({"system_reserved": "pods=1"}, {}, "^--system-reserved: 'pods' is none of cpu, memory, ephemeral-storage$"),
         ({"system_reserved": "cpu=much"}, {}, "^--system-reserved: cpu: quantities must match"),
         ({"system_reserved": "cpu=-1"}, {}, "^--system-reserved: cpu: -1 is negative$"),
+        ({"startup_timeout": "90"}, {}, "^--startup-timeout: '90' is not a duration such as 90s or 1m30s$"),
+        ({"startup_timeout": "h"}, {}, "^--startup-timeout: 'h' is not a duration"),
         ({"drain_timeout": 5}, {}, "^--drain-timeout: says how long --drain may take, and that is not given$"),
         ({"drain": True, "drain_timeout": -1}, {}, "^--drain-timeout: -1 is less than 1$"),
         ({"daemonsets": "reject"}, {}, "^--daemonsets: 'reject' is none of ignore, run$"),

@@ -17,6 +17,7 @@ from vkprovider.errors import ApiForbidden, ApiInvalid
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.lasting_checkpoint import LastingCheckpoint
 from vkprovider.kube.objects import KubeObjects
+from vkprovider.kube.services import Services
 from vkprovider.model.pod import decode_pod
 from vkprovider.model.refs import ObjectRef, PodUID, TokenRef
 from vkprovider.node.checkpoint import FileCheckpoint
@@ -31,7 +32,7 @@ class Given:
 
     def __init__(self, server: FakeApiServer, api: ApiClient, clock: QuickClock) -> None:
         self.server = server
-        self.objects = KubeObjects(api, clock)
+        self.objects = KubeObjects(api, clock, Services())
         self.told: list[tuple[PodUID, ObjectRef]] = []
         self._more = asyncio.Event()
 

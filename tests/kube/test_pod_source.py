@@ -231,3 +231,30 @@ async def test_it_runs_on_updates() -> None:
     await world.source.run(updates())
     await asyncio.wait_for(world.source.listed.wait(), 1)
     assert world.graces() == [("web", None), ("web", 30)]
+
+
+# --- what is not honoured -------------------------------------------------------------------------------------
+
+
+def test_one_event_names_the_fields_that_are_not_honoured() -> None:
+    asking = {"schedulingGates": [{"name": "a"}], "newerThanUs": True}
+    world = listed(web(spec=asking)).take(Changed(web(spec=asking, metadata={"labels": {"a": "b"}})))
+    (event,) = world.events
+    assert (event.type, event.reason) == ("Warning", "UnsupportedField")
+    assert set(event.message.split("; ")) == {
+        "spec.schedulingGates: not honoured by vkprovider: nobody holds the pod back",
+        "spec.newerThanUs: not honoured: vkprovider does not know this field",
+    }
+
+
+def test_a_container_that_is_added_later_is_looked_at_too() -> None:
+    debugger = {"name": "debug", "image": "busybox", "securityContext": {"windowsOptions": {"hostProcess": True}}}
+    world = listed(web()).take(Changed(web(spec={"ephemeralContainers": [debugger]})))
+    (event,) = world.events
+    assert event.message.startswith("spec.ephemeralContainers[0].securityContext.windowsOptions: ")
+
+
+def test_a_pod_that_an_earlier_process_let_in_has_heard_it() -> None:
+    left = web(spec={"newerThanUs": True})
+    world = World(left={U1: Saved(PodRecord(), left)}).take(Replaced((left,)))
+    assert (world.graces(), world.events) == ([("web", None)], [])

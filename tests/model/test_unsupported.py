@@ -72,9 +72,7 @@ def test_a_misspelling_below_a_field_that_is_passed_over_is_told() -> None:
 
 
 def test_a_field_that_matters_is_refused() -> None:
-    assert said({"name": "v", "nfs": {"server": "s"}}, Volume) == [
-        (f"nfs: {REFUSAL}", "refuse")
-    ]
+    assert said({"name": "v", "nfs": {"server": "s"}}, Volume) == [(f"nfs: {REFUSAL}", "refuse")]
 
 
 def test_a_field_that_can_be_done_without_is_warned_of() -> None:
@@ -90,10 +88,8 @@ def test_a_field_that_can_be_done_without_is_warned_of() -> None:
         (PodSpec, {"os": {"name": "linux"}}),
         (PodSpec, {"ephemeralContainers": []}),
         (PodSpec, {"runtimeClassName": ""}),
-        (PodSpec, {"setHostnameAsFQDN": False}),
         (VolumeMount, {"name": "v", "mountPath": "/v", "recursiveReadOnly": "Disabled"}),
-        (SecurityContext, {"procMount": "Default"}),
-        (SecurityContext, {"seccompProfile": {"type": "Unconfined"}}),
+        (SecurityContext, {"windowsOptions": {}}),
         (JobSpec, {"template": {}, "managedBy": "kubernetes.io/job-controller"}),
     ],
 )

@@ -87,7 +87,7 @@ SOURCE = "projected.sources[0]"
             [f'{ITEM}.resourceFieldRef.divisor: Invalid value: "-1": {DIVISORS}'],
         ),
         (
-            downward(path="../x", mode=0o1000, **{"fieldRef": LABELS["fieldRef"]}),
+            downward(path="../x", mode=0o1000, fieldRef=LABELS["fieldRef"]),
             [
                 f"{ITEM}.path: Invalid value: \"../x\": must not contain '..'",
                 f"{ITEM}.mode: Invalid value: 512: must be a number between 0 and 0777 (octal), both inclusive",

@@ -14,7 +14,7 @@ from tests.node.virtual_clock import VirtualClock
 from vkprovider.core.faults import Fault
 from vkprovider.core.mounts import MountPlan, SubPath
 from vkprovider.model.create import Mount
-from vkprovider.node.container_files import make_termination_log, read_termination_message, write_hosts
+from vkprovider.node.container_files import make_termination_log, read_termination_message, write_shared
 from vkprovider.node.pod_dirs import PodDirs
 from vkprovider.node.subpaths import resolve
 from vkprovider.node.volume_writer import VolumeWriter
@@ -89,13 +89,13 @@ def test_nothing_else_is_taken_for_a_message(log: Path, plant: Callable[[Path], 
 def test_hosts_are_written_once_and_then_in_place(tmp_path: Path) -> None:
     path = tmp_path / "etc-hosts"
     before = os.umask(0o077)
-    write_hosts(str(path), "first, and long")
+    write_shared(str(path), "first, and long")
     os.umask(before)
     first = path.stat()
     assert (path.read_text(), mode(path), list(tmp_path.iterdir())) == ("first, and long", 0o644, [path])
-    write_hosts(str(path), "first, and long")
+    write_shared(str(path), "first, and long")
     assert path.stat() == first
-    write_hosts(str(path), "second")
+    write_shared(str(path), "second")
     assert (path.read_text(), path.stat().st_ino) == ("second", first.st_ino)
 
 
@@ -180,14 +180,13 @@ async def test_a_container_is_prepared_as_planned(volume: Path, tmp_path: Path) 
         ),
         sub_paths=(SubPath(index=1, root=str(volume), path="key", volume="v", container="app"),),
         termination_log=str(log),
-        hosts_path=str(hosts),
-        hosts="127.0.0.1\tlocalhost\n",
+        files={str(hosts): "127.0.0.1\tlocalhost\n"},
     )
     writer = VolumeWriter(ToolEngine(), PodDirs(str(tmp_path)), VirtualClock())  # type: ignore[arg-type]
     first, second, third = await writer.prepare_container(plan)
     assert (first, third) == (plan.mounts[0], plan.mounts[2])
     assert second == Mount(source=str(volume / "..ts" / "key"), target="/k", read_only=True)
-    assert (log.is_file(), hosts.read_text()) == (True, plan.hosts)
+    assert (log.is_file(), hosts.read_text()) == (True, "127.0.0.1\tlocalhost\n")
 
 
 async def test_a_container_that_needs_no_files_gets_none(tmp_path: Path) -> None:

@@ -17,12 +17,15 @@ from vkprovider.core.claims import Claim, claim, collide, in_units
 from vkprovider.core.exits import timestamp
 from vkprovider.core.placement import NO_EXECUTE, NO_SCHEDULE, Taint, matches_node, tolerates
 from vkprovider.core.resources import BEST_EFFORT, qos_class
+from vkprovider.core.sysctls import forbidden_sysctl
+from vkprovider.core.unhonoured import unhonoured
 from vkprovider.model.pod import Pod
 
 MEMORY_PRESSURE, DISK_PRESSURE, PID_PRESSURE = "MemoryPressure", "DiskPressure", "PIDPressure"
 PRESSURES = (MEMORY_PRESSURE, DISK_PRESSURE, PID_PRESSURE)
 
 OS_LABEL = "kubernetes.io/os"
+UNSUPPORTED = "UnsupportedField"
 PODS = "pods"
 
 _FIRST = ("cpu", "memory", "ephemeral-storage")  # the order in which resources are looked at; others follow
@@ -90,7 +93,13 @@ def rejected_status(pod: Pod, rejection: Rejection, at: datetime) -> dict[str, A
 def _objections(pod: Pod, node: NodeView, others: Sequence[Claim]) -> Iterator[Rejection]:
     spec: Mapping[str, Any] = pod.raw.get("spec") or {}
     yield from _pressure(pod, spec, node)
+    forbidden = forbidden_sysctl(pod.spec)
+    if forbidden is not None:
+        yield Rejection(reason="SysctlForbidden", message=forbidden)
     yield from _platform(pod, spec, node)
+    refused = unhonoured(spec).refused
+    if refused:
+        yield Rejection(reason=UNSUPPORTED, message="; ".join(refused))
     mine = claim(pod)
     yield from _resources(mine, node, others)
     if not matches_node(spec, node.name, node.labels):

@@ -83,7 +83,7 @@ def _state(
     view: PodView, roles: Roles, standings: Mapping[str, Standing], standing: Standing, over: bool
 ) -> dict[str, Any]:
     newest = standing.published
-    if newest is not None and (newest.alive or newest is standing.shown):
+    if newest is not None and (newest is standing.shown or (newest.alive and not standing.coming)):
         return {"running": {"startedAt": timestamp(newest.started_at or newest.created_at)}}
     if newest is not None and _over(newest) and not _runs_again(view, standing):
         return {"terminated": terminated(newest, forgive=forgiven(view, standing))}

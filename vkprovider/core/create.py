@@ -14,8 +14,9 @@ from vkprovider.core.actions import StartContainer
 from vkprovider.core.env import Env
 from vkprovider.core.expansion import expand
 from vkprovider.core.faults import Fault
-from vkprovider.core.network_files import Resolver, hostname, pod_resolver
+from vkprovider.core.network_files import Dns, Resolver, hostname, pod_resolver
 from vkprovider.core.resources import SANDBOX_OOM_SCORE, container_limits
+from vkprovider.core.sysctls import dotted
 from vkprovider.model.container import Container, EphemeralContainer
 from vkprovider.model.create import ContainerCreate, Limits, Mount, PortBinding
 from vkprovider.model.labels import (
@@ -34,15 +35,16 @@ _HOST = "host"
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What of the node goes into its containers.
 
-    ``memory`` in bytes. ``network`` is the engine's network for pods, "" for its default;
-    ``allocatable`` are the quantities that pods may have, by resource.
+    ``memory`` in bytes. ``network`` is the engine's network for pods, "" for its default; ``enforced`` are the
+    security modules of its host; ``allocatable`` are the quantities that pods may have, by resource.
     """
 
     name: str
     memory: int
     host_ip: str = "127.0.0.1"
     network: str = ""
-    resolver: Resolver = Resolver()
+    dns: Dns = Dns()
+    enforced: tuple[str, ...] = ()
     allocatable: Mapping[str, str] = {}
 
 
@@ -53,6 +55,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
     image_digest: str = ""
     env: Env = ()
     mounts: tuple[Mount, ...] = ()
+    seccomp: str = ""  # the content of the profile that the container names
 
 
 def plan_sandbox(
@@ -61,16 +64,16 @@ def plan_sandbox(
     """The container that holds the pod's namespaces, its ports and its in-memory volumes, and needs no right at all."""
     spec = pod.spec
     identity = sandbox_identity(pod, node.name, attempt)
-    resolver, _ = pod_resolver(spec, node.resolver)
+    resolver, _ = pod_resolver(pod, node.dns)
+    engines = Resolver() if resolver.nameservers else resolver  # complete ones are a file of the containers
     return ContainerCreate(
         name=identity.engine_name,
         image=image,
         labels=encode(identity),
         mounts=mounts,
-        hostname="" if spec.host_network else hostname(pod),
-        dns_servers=resolver.nameservers,
-        dns_searches=resolver.searches,
-        dns_options=resolver.options,
+        hostname="" if spec.host_network else hostname(pod, node.dns.domain),
+        dns_searches=engines.searches,
+        dns_options=engines.options,
         ports=() if spec.host_network else _ports(spec),
         network=_HOST if spec.host_network else node.network,
         ipc=_HOST if spec.host_ipc else "shareable",
@@ -78,7 +81,7 @@ def plan_sandbox(
         read_only_root=True,
         cap_drop=("ALL",),
         security_opts=("no-new-privileges",),
-        sysctls={_dotted(sysctl.name): sysctl.value for sysctl in spec.security_context.sysctls},
+        sysctls={dotted(sysctl.name): sysctl.value for sysctl in spec.security_context.sysctls},
         limits=Limits(oom_score_adj=SANDBOX_OOM_SCORE),
     )
 
@@ -128,7 +131,8 @@ def plan_container(
         read_only_root=security.has_read_only_root(container),
         cap_add=added,
         cap_drop=dropped,
-        security_opts=security.security_options(container),
+        security_opts=security.security_options(pod, container, gathered.seccomp),
+        unmasked=security.shows_all_of_proc(container),
         limits=container_limits(pod.spec, container, node.memory),
     )
 
@@ -167,9 +171,3 @@ def _ports(spec: PodSpec) -> tuple[PortBinding, ...]:
         for port in container.ports
         if port.host_port
     )
-
-
-def _dotted(sysctl: str) -> str:
-    """A sysctl's name with dots for separators; where slashes separate, dots are part of a name, as for sysctl(8)."""
-    separator = next((char for char in sysctl if char in "./"), ".")
-    return sysctl if separator == "." else sysctl.translate(str.maketrans("./", "/."))

@@ -222,6 +222,27 @@ _NETWORK = (
     ),
 )
 
+_API = (
+    Difference(
+        "vkprovider.engine.execs",
+        "What becomes of a command whose `kubectl exec` is gone is the container runtime's affair; some let it run on.",
+        "It sees the end of its input, and if that does not end it within a second it is killed.",
+        "Docker would keep it for ever, and nobody would know of it.",
+    ),
+    Difference(
+        "vkprovider.server.logs",
+        "`kubectl logs --timestamps` shows nanoseconds.",
+        "It shows nine digits too, but the last three are 0.",
+        "Within vkprovider times are exact to the microsecond.",
+    ),
+    Difference(
+        "vkprovider.server.serving",
+        "Where port 10250 is taken the kubelet does not start.",
+        "Any free port is taken instead, and registered; with `--port` it is that port or none.",
+        "Next to a kubelet, or other virtual nodes, the usual port is never free.",
+    ),
+)
+
 SECTIONS: Mapping[str, tuple[Difference, ...]] = {
     "Sidecars and the end of a pod": _SIDECARS,
     "The life of containers, and what their status says": _LIVES,
@@ -229,6 +250,7 @@ SECTIONS: Mapping[str, tuple[Difference, ...]] = {
     "Resources": _RESOURCES,
     "Network": _NETWORK,
     "The engine": _ENGINE,
+    "The kubelet's API": _API,
 }
 
 _NO_EVICTION = "the node ends no pod to make room"

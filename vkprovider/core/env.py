@@ -5,6 +5,7 @@ The order and the messages are the kubelet's (pkg/kubelet/kubelet_pods.go makeEn
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef
 
 Env = tuple[tuple[str, str], ...]
+NO_SERVICES: Mapping[str, str] = {}
 S = TypeVar("S", EnvSourceRef, KeySelector)
 
 
@@ -45,12 +47,16 @@ def needed_objects(pod: Pod, container: Container) -> frozenset[ObjectRef]:
     return frozenset(found[0] for found in (*whole, *keys) if found is not None)
 
 
-def resolve_env(pod: Pod, container: Container, objects: Objects, where: Whereabouts) -> Env:
-    """The variables in the order in which they were first named; a later value for a name wins.
+def resolve_env(
+    pod: Pod, container: Container, objects: Objects, where: Whereabouts, services: Mapping[str, str] = NO_SERVICES
+) -> Env:
+    """The variables in the order in which they were first named; a later value for a name wins. Last come those of
+    ``services`` that nobody has named.
 
     ``objects`` holds all that ``needed_objects`` names. Raises Fault where what a variable needs is missing.
     """
     variables: dict[str, str] = {}
+    known = ChainMap(variables, dict(services))
     for source in container.env_from:
         found = _object_of(source, pod)
         if found is None:
@@ -59,14 +65,14 @@ def resolve_env(pod: Pod, container: Container, objects: Objects, where: Whereab
         variables.update((source.prefix + key, _text(key, value)) for key, value in content.items())
     for var in container.env:
         # As upstream: only a literal value is expanded, and a literal value silences valueFrom.
-        value: str | None = expand(var.value, variables)
+        value: str | None = expand(var.value, known)
         if var.value_from is not None and not var.value:
             value = _told(var.value_from, pod, container, where)
             if value is None:
                 value = _sourced(var.value_from, pod, objects)
         if value is not None:
             variables[var.name] = value
-    return tuple(variables.items())
+    return (*variables.items(), *((name, value) for name, value in services.items() if name not in variables))
 
 
 def _sourced(source: EnvVarSource, pod: Pod, objects: Objects) -> str | None:

@@ -1,8 +1,8 @@
 """Containers that someone removed (``docker rm -f``, ``docker container prune``): they count on as they ended, and one
 that ran counts as killed.
 
-Nothing is left to tell of them, so they are remembered: who was there is known from the last look (the memory), and
-who was found missing is written down (the record), until as many newer instances are there as are kept at all.
+Nothing is left to tell of them, so the record says who was there at the last look, vkprovider's own end included, and
+who was found missing, until as many newer instances are there as are kept at all.
 Words and exit code are those of pkg/kubelet/kubelet_pods.go convertToAPIContainerStatuses.
 """
 
@@ -20,18 +20,17 @@ MESSAGE = "The container could not be located when the pod was deleted.  The con
 
 def account_for_lost(view: PodView) -> PodView:
     """The view with every container that has vanished shown among the ended ones, and that remembered."""
-    observed, record, memory = view.observed, view.record, view.memory
+    observed, record = view.observed, view.record
     found = {c.id for c in observed.containers}
     deleted = view.pod.metadata.deletion_timestamp is not None  # then vkprovider removes them itself
-    vanished = () if deleted else tuple(_ended(view, c) for c in memory.newest if c.id not in found)
+    vanished = () if deleted else tuple(_ended(view, c) for c in record.newest if c.id not in found)
     lost = tuple(c for c in (*record.lost, *vanished) if c.id not in found and _kept(view, c))
     newest = {c.name: c for c in reversed(observed.containers) if c.run is not Run.CREATED}
     everything = sorted((*observed.containers, *lost), key=lambda c: -c.attempt) if lost else observed.containers
     return msgspec.structs.replace(
         view,
         observed=msgspec.structs.replace(observed, containers=tuple(everything)),
-        record=msgspec.structs.replace(record, lost=lost),
-        memory=msgspec.structs.replace(memory, newest=tuple(newest.values())),
+        record=msgspec.structs.replace(record, lost=lost, newest=tuple(newest.values())),
     )
 
 

@@ -17,6 +17,7 @@ from vkprovider.model.pod import Pod
 from vkprovider.model.volume import Volume
 
 HOSTS = "/etc/hosts"
+RESOLV_CONF = "/etc/resolv.conf"
 
 _SANDBOX_MOUNTS = "/vkprovider/volumes"
 
@@ -40,15 +41,14 @@ class SubPath(msgspec.Struct, frozen=True, kw_only=True):
 class MountPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The mounts of one container instance, complete once ``sub_paths`` are resolved.
 
-    ``termination_log`` is the path of an empty file to make, writable by anyone, or "". ``hosts_path`` is where
-    ``hosts`` is to be written, or "" where the container brings its own file.
+    ``termination_log`` is the path of an empty file to make, writable by anyone, or "". ``files`` are the files of the
+    pod to be written, by path; those are left out in whose place the container brings its own.
     """
 
     mounts: tuple[Mount, ...]
     sub_paths: tuple[SubPath, ...] = ()
     termination_log: str = ""
-    hosts_path: str = ""
-    hosts: str = ""
+    files: Mapping[str, str] = {}
 
 
 def sandbox_mounts(pod: Pod) -> tuple[Mount, ...]:
@@ -61,9 +61,9 @@ def sandbox_mounts(pod: Pod) -> tuple[Mount, ...]:
 
 
 def plan_mounts(
-    pod: Pod, container: Container, pod_dir: str, attempt: int, hosts: str, env: Mapping[str, str]
+    pod: Pod, container: Container, pod_dir: str, attempt: int, etc: Mapping[str, str], env: Mapping[str, str]
 ) -> MountPlan:
-    """Plan the mounts of one instance. ``hosts`` is the content of its /etc/hosts, see ``core.network_files``.
+    """Plan the mounts of one instance. ``etc`` is what it reads about the network, by path: ``core.network_files``.
 
     ``env`` are its variables. Raises Fault where a mount is none: an unknown volume or propagation, a subPath that
     leaves its volume, or whose variable has no value.
@@ -94,12 +94,13 @@ def plan_mounts(
     if container.termination_message_path and log_target not in taken:
         log = termination_log(pod_dir, container.name, attempt)
         mounts.append(Mount(source=log, target=log_target))
-    hosts_path = "" if HOSTS in taken else posixpath.join(pod_dir, "etc-hosts")
-    if hosts_path:
-        mounts.append(Mount(source=hosts_path, target=HOSTS))
-    return MountPlan(
-        mounts=tuple(mounts), sub_paths=tuple(sub_paths), termination_log=log, hosts_path=hosts_path, hosts=hosts
-    )
+    files = {}
+    for target, content in etc.items():
+        if target not in taken:
+            source = posixpath.join(pod_dir, target.strip("/").replace("/", "-"))
+            files[source] = content
+            mounts.append(Mount(source=source, target=target))
+    return MountPlan(mounts=tuple(mounts), sub_paths=tuple(sub_paths), termination_log=log, files=files)
 
 
 def termination_log(pod_dir: str, container: str, attempt: int) -> str:

@@ -9,17 +9,17 @@ from collections.abc import Iterable
 
 import msgspec
 
-from vkprovider.model.pod import HostAlias, Pod, PodDNSConfig, PodDNSConfigOption, PodSpec
+from vkprovider.core.faults import Fault
+from vkprovider.model.pod import HostAlias, Pod, PodDNSConfigOption, PodSpec
 
 _HOSTNAME_MAX = 63
+_FQDN_MAX = 64  # what the kernel holds
 _MAX_NAMESERVERS = 3
 _MAX_SEARCHES = 32
 _MAX_SEARCH_NAME = 253
 _MAX_SEARCH_LINE = 2048
 
-# An empty list would mean the node's own to the engine: these say "none" to it.
-_NO_SEARCHES = (".",)
-_NO_OPTIONS = ("ndots:1",)  # what the resolver library does anyway
+_CLUSTER_OPTIONS = ("ndots:5",)
 
 _HEADER = "# Kubernetes-managed hosts file"
 _LOOPBACK = """\
@@ -33,17 +33,45 @@ fe00::2\tip6-allrouters
 
 
 class Resolver(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of a resolv.conf. Of a pod, an empty tuple leaves that line to the engine."""
+    """The settings of a resolv.conf. Those of a pod without nameservers are for the engine to complete."""
 
     nameservers: tuple[str, ...] = ()
     searches: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
 
 
-def hostname(pod: Pod) -> str:
-    """The pod's own hostname: what the kernel can hold of spec.hostname or of the pod's name."""
-    name = pod.spec.hostname or pod.metadata.name
+class Dns(msgspec.Struct, frozen=True, kw_only=True):
+    """Who resolves names for pods: the node's own resolver, or the ``servers`` of a cluster with that ``domain``."""
+
+    node: Resolver = Resolver()
+    servers: tuple[str, ...] = ()
+    domain: str = "cluster.local"
+
+
+def hostname(pod: Pod, domain: str) -> str:
+    """What the kernel is told: the short name, or with setHostnameAsFQDN all of it. Raises Fault if it is too long.
+
+    Words of pkg/kubelet/util/util.go GetNodenameForKernel.
+    """
+    full = _full_name(pod, domain)
+    if not full or not pod.spec.set_hostname_as_fqdn:
+        return _short_name(pod)
+    if len(full) > _FQDN_MAX:
+        limit = f"{_FQDN_MAX} characters is the max, {len(full)} characters requested"
+        raise Fault(f"failed to construct FQDN from pod hostname and cluster domain, FQDN {full} is too long ({limit})")
+    return full
+
+
+def _short_name(pod: Pod) -> str:
+    name = pod.spec.hostname_override or pod.spec.hostname or pod.metadata.name
     return name if len(name) <= _HOSTNAME_MAX else name[:_HOSTNAME_MAX].rstrip("-.")
+
+
+def _full_name(pod: Pod, domain: str) -> str:
+    """The name in the cluster's DNS, "" without a subdomain."""
+    if not pod.spec.subdomain or pod.spec.hostname_override:
+        return ""
+    return f"{_short_name(pod)}.{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{domain}"
 
 
 def hosts_file(pod: Pod, pod_ips: Iterable[str], *, cluster_domain: str, node_hosts: str) -> str:
@@ -51,10 +79,7 @@ def hosts_file(pod: Pod, pod_ips: Iterable[str], *, cluster_domain: str, node_ho
     aliases = _alias_lines(pod.spec.host_aliases)
     if pod.spec.host_network:
         return f"{_HEADER} (host network).\n{node_hosts}{aliases}"
-    name = hostname(pod)
-    names = name
-    if pod.spec.subdomain:
-        names = f"{name}.{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{cluster_domain}\t{name}"
+    names = "\t".join(filter(None, (_full_name(pod, cluster_domain), _short_name(pod))))
     return f"{_HEADER}.\n{_LOOPBACK}" + "".join(f"{ip}\t{names}\n" for ip in pod_ips) + aliases
 
 
@@ -81,32 +106,56 @@ def parse_resolv_conf(text: str) -> Resolver:
     )
 
 
-def pod_resolver(spec: PodSpec, node: Resolver) -> tuple[Resolver, tuple[str, ...]]:
+def resolv_conf(resolver: Resolver) -> str:
+    """The file as container runtimes write it; "" where it is left to the engine."""
+    if not resolver.nameservers:
+        return ""
+    lines = [f"nameserver {server}" for server in resolver.nameservers]
+    if resolver.searches:
+        lines.insert(0, f"search {' '.join(resolver.searches)}")
+    if resolver.options:
+        lines.append(f"options {' '.join(resolver.options)}")
+    return "\n".join(lines) + "\n"
+
+
+def pod_resolver(pod: Pod, dns: Dns) -> tuple[Resolver, tuple[str, ...]]:
     """The pod's resolver settings, and a message per limit that cut them (event DNSConfigForming).
 
-    Without a cluster DNS every policy but None means the node's settings, which the engine gives by itself;
-    they are spelt out only where dnsConfig adds to them.
+    Where the node's settings hold, the engine gives them by itself; they are spelt out only where dnsConfig adds to
+    them. Without a cluster's servers that is so with every policy but None.
     """
-    config = spec.dns_config or PodDNSConfig()
-    if spec.dns_policy == "None":
-        return _within_limits(
-            Resolver(
-                nameservers=config.nameservers,
-                searches=config.searches or _NO_SEARCHES,
-                options=_merged((), config.options) or _NO_OPTIONS,
-            )
-        )
-    if spec.dns_config is None:
-        return Resolver(), ()
-    # The node's loopback is not the pod's; the engine leaves such servers out as well.
-    reachable = (server for server in node.nameservers if spec.host_network or not _is_loopback(server))
+    config = pod.spec.dns_config
+    base = _base(pod, dns)
+    if config is None:
+        return _within_limits(base) if base.nameservers else (Resolver(), ())
+    if not base.nameservers and pod.spec.dns_policy != "None":
+        base = _of_node(pod.spec, dns.node)
     return _within_limits(
         Resolver(
-            nameservers=_unique(*reachable, *config.nameservers),
-            searches=_unique(*node.searches, *config.searches),
-            options=_merged(node.options, config.options),
+            nameservers=_unique(*base.nameservers, *config.nameservers),
+            searches=_unique(*base.searches, *config.searches),
+            options=_merged(base.options, config.options),
         )
     )
+
+
+def _base(pod: Pod, dns: Dns) -> Resolver:
+    """What dnsPolicy alone asks for, without nameservers where that is the node's or nothing
+    (pkg/kubelet/network/dns/dns.go GetPodDNS).
+    """
+    policy, on_node = pod.spec.dns_policy, pod.spec.host_network
+    in_cluster = policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not on_node)
+    if not in_cluster or not dns.servers:
+        return Resolver()
+    suffixes = (f"{pod.metadata.namespace}.svc.{dns.domain}", f"svc.{dns.domain}", dns.domain)
+    searches = _unique(*suffixes, *dns.node.searches)
+    return Resolver(nameservers=dns.servers, searches=searches, options=_CLUSTER_OPTIONS)
+
+
+def _of_node(spec: PodSpec, node: Resolver) -> Resolver:
+    """The node's loopback is not the pod's; the engine leaves such servers out as well."""
+    reachable = (server for server in node.nameservers if spec.host_network or not _is_loopback(server))
+    return msgspec.structs.replace(node, nameservers=tuple(reachable))
 
 
 def _is_loopback(server: str) -> bool:

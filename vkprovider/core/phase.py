@@ -47,7 +47,7 @@ def _last_phase(view: PodView, roles: Roles, standings: Mapping[str, Standing]) 
 def _live_phase(view: PodView, roles: Roles, standings: Mapping[str, Standing]) -> str:
     """Pending until every app has run once, and again while a new sandbox is initialized; else Running."""
     apps = [standings[r.name] for r in roles.apps]
-    touched = [s for s in apps if s.newest is not None and (s.newest.run is not Run.CREATED or s.previous is not None)]
+    touched = [s for s in apps if _has_run(s)]
     if len(touched) < len(apps):
         return PENDING
     if any(s.alive for s in touched):
@@ -55,6 +55,13 @@ def _live_phase(view: PodView, roles: Roles, standings: Mapping[str, Standing]) 
     sandbox_id = view.observed.sandboxes[0].id if view.observed.sandboxes else None
     here = any(s.current is not None and s.current.sandbox_id == sandbox_id for s in apps)
     return PENDING if not here and any(_initializes(standings[r.name]) for r in roles.inits) else RUNNING
+
+
+def _has_run(standing: Standing) -> bool:
+    """Once at least, and not only as far as its first postStart."""
+    if standing.newest is None:
+        return False
+    return standing.previous is not None or not (standing.newest.run is Run.CREATED or standing.coming)
 
 
 def _initializes(standing: Standing) -> bool:

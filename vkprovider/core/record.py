@@ -66,6 +66,7 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stops: dict[ContainerID, Stop] = {}
     hooks: tuple[str, ...] = ()  # "<container id>/PostStart": begun, never to be repeated
     final: dict[str, Any] | None = None  # the terminal status, once published
+    newest: tuple[ContainerState, ...] = ()  # of each container that has run, at the last look
     lost: tuple[ContainerState, ...] = ()  # found missing, see ``core.lost``
     allocated: dict[str, ResourceRequirements] = {}  # what each container was given of the node
     resized: dict[ContainerID, ResourceRequirements] = {}  # instances that no longer run with what they began with
@@ -123,5 +124,4 @@ class PodMemory(msgspec.Struct, frozen=True, kw_only=True):
     said: frozenset[str] = frozenset()  # events that are due once
     pending: PendingResize | None = None
     resize_retry_at: datetime | None = None  # after an update that failed
-    newest: tuple[ContainerState, ...] = ()  # of each container, at the last look
     torn_down: bool = False

@@ -27,6 +27,11 @@ ANEW = (DEFINITION, RESIZE)  # restarted even under Never
 PROBES = (LIVENESS, STARTUP)
 
 
+def ended_at(instance: ContainerState) -> datetime:
+    """When it ended; one that never ran did when it was made."""
+    return instance.finished_at or instance.created_at
+
+
 def failed(instance: ContainerState) -> bool:
     """Whether an ended instance counts as failed: by its code, or out of memory even with code 0."""
     return instance.exit_code != 0 or instance.oom_killed
@@ -71,7 +76,7 @@ def restart_delay(
     if instance.spec_hash != wanted_hash or _ran_long(instance) or (stop is not None and stop.cause in ANEW):
         return timedelta()
     delay = timedelta(seconds=min(instance.backoff_seconds, settings.backoff_limit))
-    if _replaced(stop) and (before is None or _end(instance) - _end(before) >= delay):
+    if _replaced(stop) and (before is None or ended_at(instance) - ended_at(before) >= delay):
         return timedelta()
     return delay
 
@@ -105,10 +110,6 @@ def _by_rule(role: Role, code: int) -> bool:
 def _replaced(stop: Stop | None) -> bool:
     """Whether vkprovider stopped an instance itself. One whose postStart failed counts as crashed."""
     return stop is not None and stop.cause != HOOK
-
-
-def _end(instance: ContainerState) -> datetime:
-    return instance.finished_at or instance.created_at
 
 
 def _ran_long(instance: ContainerState) -> bool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
 from vkprovider.core.faults import Fault
-from vkprovider.model.container import Capabilities, Container, SecurityContext
+from vkprovider.model.container import Capabilities, Container, Profile, SecurityContext, SELinuxOptions
 from vkprovider.model.pod import Pod
 
 _ROOT = "0"
+_UNCONFINED, _RUNTIME_DEFAULT, _LOCALHOST = "Unconfined", "RuntimeDefault", "Localhost"
+_MODULES = {"seccomp": "its seccomp profile", "apparmor": "its AppArmor profile", "selinux": "its SELinux labels"}
 
 
 def user(pod: Pod, container: Container, image_user: str) -> str:
@@ -72,10 +76,70 @@ def capabilities(container: Container) -> tuple[tuple[str, ...], tuple[str, ...]
     return tuple(c.removeprefix("CAP_") for c in asked.add), tuple(c.removeprefix("CAP_") for c in asked.drop)
 
 
-def security_options(container: Container) -> tuple[str, ...]:
-    """Unconfined by seccomp, as a kubelet runs a container that asks for no profile: Docker alone would confine it."""
-    confined = ("no-new-privileges",) if _context(container).allow_privilege_escalation is False else ()
-    return ("seccomp=unconfined", *confined)
+def shows_all_of_proc(container: Container) -> bool:
+    return _context(container).proc_mount == "Unmasked"
+
+
+def seccomp_file(pod: Pod, container: Container) -> str:
+    """The name of the seccomp profile on the node that a container asks for, "" if none."""
+    return _localhost(_seccomp(pod, container))
+
+
+def security_options(pod: Pod, container: Container, seccomp: str = "") -> tuple[str, ...]:
+    """The engine's options; ``seccomp`` is the content of ``seccomp_file``.
+
+    A container that asks for no seccomp profile is unconfined, as with a kubelet: Docker alone would confine it.
+    """
+    options: list[str] = []
+    profile = _seccomp(pod, container)
+    if profile is None or profile.type in ("", _UNCONFINED):
+        options.append("seccomp=unconfined")
+    elif seccomp:
+        options.append(f"seccomp={seccomp}")
+    armor = _app_armor(pod, container)
+    if armor is not None and armor.type != _RUNTIME_DEFAULT:
+        options.append(f"apparmor={_localhost(armor) or 'unconfined'}")
+    labels = _se_linux(pod, container)
+    if labels is not None:
+        named = {"user": labels.user, "role": labels.role, "type": labels.type, "level": labels.level}
+        options += [f"label={name}:{value}" for name, value in named.items() if value]
+    if _context(container).allow_privilege_escalation is False:
+        options.append("no-new-privileges")
+    return tuple(options)
+
+
+def unenforced(pod: Pod, enforced: Collection[str]) -> Iterator[str]:
+    """What the containers ask for and the engine's host does not enforce; ``enforced`` are its security modules."""
+    spec = pod.spec
+    for container in (*spec.init_containers, *spec.containers, *spec.ephemeral_containers):
+        asked = {
+            "seccomp": _is_profile(_seccomp(pod, container)),
+            "apparmor": _is_profile(_app_armor(pod, container)),
+            "selinux": _se_linux(pod, container) not in (None, SELinuxOptions()),
+        }
+        missing = [_MODULES[name] for name, wanted in asked.items() if wanted and name not in enforced]
+        if missing and not is_privileged(container):
+            yield f'container "{container.name}" runs without {" and ".join(missing)}: the engine\'s host has none'
+
+
+def _is_profile(profile: Profile | None) -> bool:
+    return profile is not None and profile.type not in ("", _UNCONFINED)
+
+
+def _localhost(profile: Profile | None) -> str:
+    return profile.localhost_profile if profile is not None and profile.type == _LOCALHOST else ""
+
+
+def _seccomp(pod: Pod, container: Container) -> Profile | None:
+    return _context(container).seccomp_profile or pod.spec.security_context.seccomp_profile
+
+
+def _app_armor(pod: Pod, container: Container) -> Profile | None:
+    return _context(container).app_armor_profile or pod.spec.security_context.app_armor_profile
+
+
+def _se_linux(pod: Pod, container: Container) -> SELinuxOptions | None:
+    return _context(container).se_linux_options or pod.spec.security_context.se_linux_options
 
 
 def _context(container: Container) -> SecurityContext:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from vkprovider.core.actions import Action, RunHook
 from vkprovider.core.allocation import applied, same
 from vkprovider.core.record import ANY_ATTEMPT, Failure, Stop
-from vkprovider.core.restarts import ANEW, restart_delay, restarts
+from vkprovider.core.restarts import ANEW, HOOK, PROBES, ended_at, restart_delay, restarts
 from vkprovider.core.sidecars import Kind, Role, Roles
 from vkprovider.core.view import PodView
 from vkprovider.model.labels import spec_hash
@@ -25,6 +25,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     history, save for the exit of an app. ``newest`` is the newest of all, ``previous`` the one before it.
     ``restart_at`` is when an ended container may run again, None if it never will. ``shown`` is an ended instance that
     is published as if it ran on, because the one that replaces it is not up yet; ``ready`` is its readiness then.
+    ``coming`` is one that runs while its postStart is under way or has failed: a kubelet tells nobody of it.
     """
 
     role: Role
@@ -32,6 +33,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     newest: ContainerState | None
     previous: ContainerState | None
     shown: ContainerState | None
+    coming: bool
     started: bool
     ready: bool
     stop: Stop | None
@@ -91,14 +93,17 @@ def present_sandbox(view: PodView) -> SandboxState | None:
 
 def stand(view: PodView, roles: Roles) -> dict[str, Standing]:
     """How every container stands, by name, in ``roles.all`` order."""
-    return {role.name: _stand(view, role) for role in roles.all}
+    apps = {role.name for role in roles.regulars if role.keeps_alive}
+    alive = frozenset(c.name for c in view.observed.containers if c.alive and c.name in apps)
+    return {role.name: _stand(view, role, bool(alive - {role.name})) for role in roles.all}
 
 
 def hook_key(container_id: str, hook: str) -> str:
     return f"{container_id}/{hook}"
 
 
-def _stand(view: PodView, role: Role) -> Standing:
+def _stand(view: PodView, role: Role, others: bool) -> Standing:
+    """``others`` says that another app runs."""
     instances = view.observed.instances(role.name)
     newest, previous = (*instances, None, None)[:2]
     current = newest if newest is not None and _counts(view, role, newest) else None
@@ -111,31 +116,43 @@ def _stand(view: PodView, role: Role) -> Standing:
         newest=newest,
         previous=previous,
         shown=shown,
+        coming=newest is not None and _coming(view, role, newest),
         started=started,
         ready=probed is not None and _ready(view, role, probed),
         stop=view.record.stops.get(newest.id) if newest is not None else None,
         busy=view.in_flight.get(role.name),
         failure=view.memory.failures.get(role.name),
-        restart_at=_restart_at(view, role, current, previous),
+        restart_at=_restart_at(view, role, current, previous, others),
     )
+
+
+def _coming(view: PodView, role: Role, instance: ContainerState) -> bool:
+    if instance.run not in (Run.RUNNING, Run.PAUSED):
+        return False
+    stop = view.record.stops.get(instance.id)
+    return not is_up(view, role, instance) or (stop is not None and stop.cause == HOOK)
 
 
 def _shown(
     view: PodView, role: Role, newest: ContainerState | None, previous: ContainerState | None
 ) -> ContainerState | None:
-    """A run that was stopped for another image or other resources stands until the new one is up, its postStart
-    included, or has failed. A kubelet's worker is busy that long and publishes nothing; so a pod stays ready.
+    """A run that was stopped to be followed by another at once stands until that one is up, its postStart included, or
+    has failed. A kubelet's worker is busy that long and publishes nothing; so a pod stays ready.
     """
     if newest is None or view.record.ending is not None:
         return None
     if newest.run is Run.EXITED:
         old, attempt = newest, newest.attempt + 1
+        at_once = _restart_at(view, role, old, previous, False) == ended_at(old)
     elif previous is not None and not is_up(view, role, newest):
         old, attempt = previous, newest.attempt
+        at_once = newest.created_at < ended_at(old) + timedelta(seconds=max(1, old.backoff_seconds))
     else:
         return None
     stop, failure = view.record.stops.get(old.id), view.memory.failures.get(role.name)
-    if old.run is not Run.EXITED or stop is None or stop.cause not in ANEW:
+    if old.run is not Run.EXITED or stop is None:
+        return None
+    if stop.cause not in ANEW and not (stop.cause in PROBES and at_once):
         return None
     return None if failure is not None and failure.attempt == attempt else old
 
@@ -186,15 +203,20 @@ def _ready(view: PodView, role: Role, instance: ContainerState) -> bool:
 
 
 def _restart_at(
-    view: PodView, role: Role, instance: ContainerState | None, before: ContainerState | None
+    view: PodView, role: Role, instance: ContainerState | None, before: ContainerState | None, others: bool
 ) -> datetime | None:
+    """One of which nothing is left is started whatever its policy, as long as its pod goes on without it: a kubelet
+    knows of no end of it (kuberuntime_container.go ShouldContainerBeRestarted).
+    """
     if instance is None or instance.run is not Run.EXITED:
         return None
     stop = view.record.stops.get(instance.id)
-    if not restarts(view.pod, role, instance, stop):
+    forgotten = instance.lost and others and role.keeps_alive
+    if not forgotten and not restarts(view.pod, role, instance, stop):
         return None
-    ended_at = instance.finished_at or instance.created_at
-    return ended_at + restart_delay(instance, before, stop, back_off_hash(view, role, instance), view.settings)
+    return ended_at(instance) + restart_delay(
+        instance, before, stop, back_off_hash(view, role, instance), view.settings
+    )
 
 
 def back_off_hash(view: PodView, role: Role, instance: ContainerState) -> str:

@@ -67,7 +67,6 @@ def _host_config(spec: ContainerCreate) -> dict[str, Any]:
     config: dict[str, Any] = {
         "Mounts": [_mount(mount) for mount in spec.mounts],
         "GroupAdd": list(spec.groups),
-        "Dns": list(spec.dns_servers),
         "DnsSearch": list(spec.dns_searches),
         "DnsOptions": list(spec.dns_options),
         "PortBindings": _port_bindings(spec.ports),
@@ -85,7 +84,8 @@ def _host_config(spec: ContainerCreate) -> dict[str, Any]:
         "LogConfig": LOG_CONFIG,
     }
     # Not left out where false: a daemon may be set up to put an init process into every container.
-    return _given(config) | _limits(spec.limits) | {"Init": False}
+    paths: dict[str, Any] = {"MaskedPaths": [], "ReadonlyPaths": []} if spec.unmasked else {}
+    return _given(config) | _limits(spec.limits) | paths | {"Init": False}
 
 
 def _limits(limits: Limits) -> dict[str, Any]:
@@ -287,6 +287,7 @@ def engine_info(info: Json, api_version: str) -> EngineInfo:
         root_dir=info.get("DockerRootDir", ""),
         rootless=any(option.startswith("name=rootless") for option in info.get("SecurityOptions") or ()),
         runtimes=tuple(sorted(info.get("Runtimes") or ())),
+        security=tuple(option.partition(",")[0].removeprefix("name=") for option in info.get("SecurityOptions") or ()),
     )
 
 

@@ -51,6 +51,7 @@ class KindCluster(msgspec.Struct, frozen=True, kw_only=True):
     container: str  # the name of the control plane that was asked
     network: str
     address: str  # of that control plane, in the network
+    port: int  # of its API server, there
     host_ip: str
     kubeconfig: str
 
@@ -97,6 +98,7 @@ async def find_kind_cluster(name: str = "", network: str = NETWORK, base_url: st
                 container=node.container,
                 network=node.network,
                 address=node.address,
+                port=server_of(admin_conf).port,
                 host_ip=own_address if address.host == node.address else node.gateway,
                 kubeconfig=msgspec.json.encode(redirected(admin_conf, address)).decode(),
             )

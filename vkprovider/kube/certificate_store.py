@@ -57,6 +57,15 @@ class CertificateStore:
         except (FileNotFoundError, ValueError):
             return _LONG_AGO
 
+    def hosts(self) -> set[str]:
+        """The names and addresses that the present certificate is for; none where there is none."""
+        from vkprovider.kube.key_pair import hosts  # noqa: PLC0415
+
+        try:
+            return hosts(self.pair.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return set()
+
     def due(self) -> datetime:
         """When to ask for the next one: late in the life that this one had left when it came.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vkprovider.errors import ApiNotFound
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.resources import CONFIG_MAPS
 
@@ -9,7 +10,9 @@ NAMESPACE, NAME, KEY = "kube-system", "extension-apiserver-authentication", "cli
 
 
 async def client_authorities(api: ApiClient) -> str:
-    """Their certificates in PEM, as the API server publishes them; "" where it knows none. Raises ApiError."""
-    found = await api.get(CONFIG_MAPS.at(NAMESPACE, NAME))
-    authorities: str = found.get("data", {}).get(KEY, "")
+    """Their certificates in PEM, as the API server publishes them. Raises ApiError, also where it knows none."""
+    place = CONFIG_MAPS.at(NAMESPACE, NAME)
+    authorities: str = ((await api.get(place)).get("data") or {}).get(KEY, "")
+    if not authorities:
+        raise ApiNotFound(f"{place} has no {KEY}: the API server runs without one")
     return authorities

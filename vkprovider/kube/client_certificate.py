@@ -12,21 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 
 from vkprovider.errors import ApiUnauthorized
 from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.certificate_store import CertificateStore
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.insistence import insist
+from vkprovider.kube.renewal import renew, until_due
 from vkprovider.kube.secret_files import write_secret
-from vkprovider.kube.signing import CertificateNotIssued, node_client, sign
+from vkprovider.kube.signing import node_client
 from vkprovider.ports import WaitingClock
 
 LONGEST_PAUSE = 5.0  # seconds between looks at a request that waits for approval
-LOOK_SECONDS = 60.0  # while a machine sleeps, the clock that waits stands still, but certificates grow older
-
-log = structlog.get_logger()
 
 
 class ClientCertificate:
@@ -60,9 +57,7 @@ class ClientCertificate:
     async def keep(self, api: ApiClient) -> None:
         """Have it renewed in time, for ever. ``api`` goes by ``kubeconfig``, and takes up each new one at once."""
         while True:
-            due = await asyncio.to_thread(self._store.due)
-            while (left := (due - self._clock.now()).total_seconds()) > 0:
-                await self._clock.sleep(min(left, LOOK_SECONDS))
+            await until_due(self._store, self._clock)
             await insist(partial(self._renew_as_can_be, api), self._backoff)
             api.credentials_renewed()
 
@@ -73,15 +68,7 @@ class ClientCertificate:
         await self._renew(api if await self._is_valid() else self._bootstrap)
 
     async def _renew(self, api: ApiClient) -> None:
-        try:
-            key = await asyncio.to_thread(self._store.next_key)
-            certificate = await sign(api, self._wanted, key, self._clock)
-            ends = await asyncio.to_thread(self._store.keep, certificate, key, self._clock.now())
-        except OSError as exc:  # a full disk ends no node
-            raise CertificateNotIssued(f"the certificate cannot be kept: {exc}") from exc
-        except ValueError as exc:
-            raise CertificateNotIssued(f"the certificate that was issued cannot be used: {exc}") from exc
-        log.info("certificate received", user=self._wanted.common_name, ends=ends.isoformat())
+        await renew(api, self._wanted, self._store, self._clock)
 
     async def _is_valid(self) -> bool:
         return await asyncio.to_thread(self._store.ends) > self._clock.now()

@@ -54,6 +54,16 @@ def expiry(certificate: bytes, key: bytes) -> datetime:
     return first.not_valid_after_utc
 
 
+def hosts(certificate: bytes) -> set[str]:
+    """The names and addresses that a server's certificate is for. Raises ValueError where it is none."""
+    extensions = x509.load_pem_x509_certificate(certificate).extensions
+    try:
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    return {str(name.value) for name in names}
+
+
 def _loaded(key: bytes) -> ec.EllipticCurvePrivateKey:
     loaded = load_pem_private_key(key, password=None)
     if not isinstance(loaded, ec.EllipticCurvePrivateKey):

@@ -15,6 +15,7 @@ from vkprovider.config import ConfigError
 from vkprovider.core.daemonsets import DaemonSetPolicy
 from vkprovider.core.placement import EFFECTS, NO_SCHEDULE, Taint
 from vkprovider.errors import SpecError
+from vkprovider.kube.pod_network import CLUSTER_DOMAIN, PodNetwork, load_pod_network
 from vkprovider.model import names
 from vkprovider.model.quantity import parse
 
@@ -26,6 +27,7 @@ RESERVABLE = ("cpu", "memory", "ephemeral-storage")
 
 _NAME_MAX = names.LABEL_MAX  # it is also the value of a label
 _MAX_PORT = 65535
+_DURATION = re.compile(r"(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 _TAINT = re.compile(r"^(?P<key>[^=:]+)(?:=(?P<value>[^=:]*))?:(?P<effect>[^=:]+)$")
 
 
@@ -43,12 +45,18 @@ class NodeFlags(msgspec.Struct, frozen=True, kw_only=True):
     internal_ip: str = ""
     port: int = 0
     client_ca_file: str = ""
+    tls_cert_file: str = ""
+    tls_private_key_file: str = ""
     max_pods: int = MAX_PODS
     system_reserved: str = ""  # RESOURCE=QUANTITY[,RESOURCE=QUANTITY...]
     min_free_disk: int = MIN_FREE_DISK_PERCENT
     daemonsets: str = DaemonSetPolicy.IGNORE
+    service_host: str = ""  # HOST[:PORT]
+    cluster_dns: str = ""  # IP[,IP...]
+    cluster_domain: str = CLUSTER_DOMAIN
     drain: bool = False
     drain_timeout: int = 0
+    startup_timeout: str = ""  # as Go writes durations: 90s, 1m30s
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,17 +78,22 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     internal_ip: str = ""
     port: int = KUBELET_PORT
     client_ca_file: str = ""  # "" for those that the API server publishes
+    tls_cert_file: str = ""  # with tls_private_key_file; "" for a certificate of the node's own making
+    tls_private_key_file: str = ""
     max_pods: int = MAX_PODS
     reserved: Mapping[str, str] = {}
     min_free_disk_percent: int = MIN_FREE_DISK_PERCENT
     node_restriction: bool = False
     daemonsets: DaemonSetPolicy = DaemonSetPolicy.IGNORE
+    pod_network: PodNetwork = PodNetwork()
     drain: bool = False
     drain_seconds: int | None = None
+    startup_seconds: float | None = None  # None to try for ever
 
 
 def load_node_settings(flags: NodeFlags, environ: Mapping[str, str], hostname: str) -> NodeSettings:
     """Settings from flags and environment. Raises ConfigError, whose message names the flag or variable."""
+    pair = _serving_pair(flags, environ)
     return NodeSettings(
         name=_name(flags, environ, hostname),
         kubeconfig=flags.kubeconfig or environ.get("KUBECONFIG", ""),
@@ -91,13 +104,17 @@ def load_node_settings(flags: NodeFlags, environ: Mapping[str, str], hostname: s
         taint=None if flags.disable_taint else _taint(flags.taint, environ),
         internal_ip=_address(flags.internal_ip or environ.get("VKUBELET_POD_IP", "")),
         port=_port(str(flags.port or environ.get("KUBELET_PORT") or KUBELET_PORT)),
-        client_ca_file=flags.client_ca_file,
+        client_ca_file=flags.client_ca_file or environ.get("APISERVER_CA_CERT_LOCATION", ""),
+        tls_cert_file=pair[0],
+        tls_private_key_file=pair[1],
         max_pods=_at_least_one("--max-pods", flags.max_pods),
         reserved=_reserved(flags.system_reserved),
         min_free_disk_percent=_percent("--min-free-disk", flags.min_free_disk),
         daemonsets=_policy(flags.daemonsets),
+        pod_network=load_pod_network(flags.service_host, flags.cluster_dns, flags.cluster_domain),
         drain=flags.drain,
         drain_seconds=_drain_seconds(flags),
+        startup_seconds=_duration("--startup-timeout", flags.startup_timeout),
     )
 
 
@@ -120,6 +137,17 @@ def _bootstrap(flags: NodeFlags) -> str:
                 "a kubeconfig of its own in the state directory"
             )
     return flags.bootstrap_kubeconfig
+
+
+def _serving_pair(flags: NodeFlags, environ: Mapping[str, str]) -> tuple[str, str]:
+    certificate = flags.tls_cert_file or environ.get("APISERVER_CERT_LOCATION", "")
+    key = flags.tls_private_key_file or environ.get("APISERVER_KEY_LOCATION", "")
+    if bool(certificate) != bool(key):
+        raise ConfigError(
+            "--tls-cert-file (APISERVER_CERT_LOCATION) and --tls-private-key-file (APISERVER_KEY_LOCATION): "
+            "give both, or neither"
+        )
+    return certificate, key
 
 
 def _labels(given: Iterable[str]) -> dict[str, str]:
@@ -161,6 +189,17 @@ def _reserved(given: str) -> dict[str, str]:
         if amount < 0:
             raise ConfigError(f"--system-reserved: {name}: {quantity} is negative")
     return reserved
+
+
+def _duration(flag: str, given: str) -> float | None:
+    """Seconds of a duration as Go writes it; None where none is given."""
+    if not given:
+        return None
+    parts = _DURATION.fullmatch(given)
+    if parts is None:
+        raise ConfigError(f"{flag}: {given!r} is not a duration such as 90s or 1m30s")
+    hours, minutes, seconds = (float(part or 0) for part in parts.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def _pairs(flag: str, given: Iterable[str]) -> dict[str, str]:

@@ -15,12 +15,14 @@ from typing import Any
 import msgspec
 import structlog
 
+from vkprovider.core.services import Service
 from vkprovider.core.tokens import Token, renewal
 from vkprovider.errors import ApiError, ApiInvalid, ApiNotFound
 from vkprovider.kube.backoff import share
 from vkprovider.kube.client import ApiClient, Json
 from vkprovider.kube.reflector import Changed, Reflector, Removed, Replaced, Update
 from vkprovider.kube.resources import CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, VOLUME_CLAIMS, VOLUMES
+from vkprovider.kube.services import Services
 from vkprovider.model.refs import ObjectRef, PodUID, TokenRef
 from vkprovider.ports import WaitingClock
 
@@ -38,9 +40,10 @@ log = structlog.get_logger()
 class KubeObjects:
     """The ``ObjectStore`` of a cluster."""
 
-    def __init__(self, api: ApiClient, clock: WaitingClock) -> None:
+    def __init__(self, api: ApiClient, clock: WaitingClock, services: Services) -> None:
         self._api = api
         self._clock = clock
+        self._services = services
         self._followed: dict[ObjectRef, _Followed] = {}
         self._refs: dict[PodUID, frozenset[ObjectRef]] = {}
         self._tokens: dict[TokenRef, _Held] = {}
@@ -89,6 +92,9 @@ class KubeObjects:
             return msgspec.structs.replace(held.token, renew_at=now + _RETRY)
         self._tokens = {other: held for other, held in self._tokens.items() if held.expires_at > now} | {ref: fresh}
         return fresh.token
+
+    async def services(self) -> tuple[Service, ...]:
+        return await self._services.all()
 
     async def aclose(self) -> None:
         """Follow nothing any more."""

@@ -14,10 +14,12 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from vkprovider.core.admission import Rejection
+from vkprovider.core.actions import PodEvent
+from vkprovider.core.admission import UNSUPPORTED, Rejection
 from vkprovider.core.allocation import as_allocated
 from vkprovider.core.claims import Claim, claim_if_readable
 from vkprovider.core.record import PodRecord
+from vkprovider.core.unhonoured import unhonoured
 from vkprovider.errors import SpecError
 from vkprovider.kube.client import Json
 from vkprovider.kube.door import TurnedAway, turn_away
@@ -176,6 +178,8 @@ class PodSource:
         known.given = as_allocated(pod, record) if record is not None else pod
         if is_over(raw):
             record = over_record(pod, record, self._clock.now())
+        elif record is None:
+            self._tell_unhonoured(pod, {})
         self._node.sync(leave_a_second(pod), record)
 
     def _follow(self, known: _Known, raw: Json) -> None:
@@ -190,7 +194,8 @@ class PodSource:
             if raw["metadata"].get("deletionTimestamp"):
                 self._statuses.gone(known.pod)
             return
-        known.pod = read(raw, known.pod.raw)
+        earlier, known.pod = known.pod.raw["spec"], read(raw, known.pod.raw)
+        self._tell_unhonoured(known.pod, earlier)
         if overruled:
             log.warning("somebody else has said that a pod is over; ending it", pod=str(known.pod.key), uid=uid)
         self._node.sync(leave_a_second(known.pod))
@@ -231,6 +236,16 @@ class PodSource:
                 self._events.record(pod, turned_away.event, self._clock.now())
         if pod.metadata.deletion_timestamp is not None:
             self._statuses.gone(pod)
+
+    def _tell_unhonoured(self, pod: Pod, earlier: Json) -> None:
+        """One event for what the pod asks for in vain, and has not asked for earlier."""
+        if pod.raw["spec"] == earlier:
+            return
+        told, now = unhonoured(earlier), unhonoured(pod.raw["spec"])
+        news = [sentence for sentence in (*now.refused, *now.warned) if sentence not in (*told.refused, *told.warned)]
+        if news:
+            event = PodEvent(type="Warning", reason=UNSUPPORTED, message="; ".join(news))
+            self._events.record(pod, event, self._clock.now())
 
     def _claims(self) -> list[Claim]:
         """What the pods need that are let in and not over."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -60,6 +60,17 @@ def node_client(name: str) -> Wanted:
         common_name=f"system:node:{name}",
         organizations=("system:nodes",),
         usages=("digital signature", "client auth"),
+    )
+
+
+def node_server(name: str, hosts: Iterable[str]) -> Wanted:
+    """The certificate by which clients know that they speak to the node ``name`` at ``hosts``."""
+    return Wanted(
+        signer="kubernetes.io/kubelet-serving",
+        common_name=f"system:node:{name}",
+        organizations=("system:nodes",),
+        usages=("digital signature", "server auth"),
+        hosts=tuple(hosts),
     )
 
 

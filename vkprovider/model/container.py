@@ -109,6 +109,20 @@ class Capabilities(Model, frozen=True, kw_only=True):
     drop: tuple[str, ...] = ()
 
 
+class Profile(Model, frozen=True, kw_only=True):
+    """A seccomp or AppArmor profile: RuntimeDefault, Unconfined, or Localhost with the profile's name there."""
+
+    type: str = ""
+    localhost_profile: str = ""
+
+
+class SELinuxOptions(Model, frozen=True, kw_only=True):
+    user: str = ""
+    role: str = ""
+    type: str = ""
+    level: str = ""
+
+
 class SecurityContext(Model, frozen=True, kw_only=True):
     """Container-level settings; each that is set wins over the pod's."""
 
@@ -119,6 +133,10 @@ class SecurityContext(Model, frozen=True, kw_only=True):
     read_only_root_filesystem: bool = False
     allow_privilege_escalation: bool | None = None
     capabilities: Capabilities | None = None
+    seccomp_profile: Profile | None = None
+    app_armor_profile: Profile | None = None
+    se_linux_options: SELinuxOptions | None = None
+    proc_mount: str = "Default"  # Unmasked shows all of /proc
 
 
 class Container(Model, frozen=True, kw_only=True):

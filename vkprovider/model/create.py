@@ -53,7 +53,6 @@ class ContainerCreate(msgspec.Struct, frozen=True, kw_only=True):
     stop_signal: str = ""  # "" is the image's
     mounts: tuple[Mount, ...] = ()
     hostname: str = ""
-    dns_servers: tuple[str, ...] = ()
     dns_searches: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
     ports: tuple[PortBinding, ...] = ()
@@ -66,5 +65,6 @@ class ContainerCreate(msgspec.Struct, frozen=True, kw_only=True):
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
     security_opts: tuple[str, ...] = ()
+    unmasked: bool = False  # all of /proc and /sys is shown
     sysctls: dict[str, str] = {}
     limits: Limits = Limits()

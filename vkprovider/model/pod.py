@@ -9,7 +9,7 @@ import msgspec
 
 from vkprovider.errors import SpecError
 from vkprovider.model.base import Model, without_nulls
-from vkprovider.model.container import Container, EphemeralContainer
+from vkprovider.model.container import Container, EphemeralContainer, Profile, SELinuxOptions
 from vkprovider.model.refs import PodKey, PodUID
 from vkprovider.model.volume import Volume
 
@@ -51,6 +51,9 @@ class PodSecurityContext(Model, frozen=True, kw_only=True):
     fs_group: int | None = None
     supplemental_groups: tuple[int, ...] = ()
     sysctls: tuple[Sysctl, ...] = ()
+    seccomp_profile: Profile | None = None
+    app_armor_profile: Profile | None = None
+    se_linux_options: SELinuxOptions | None = None
 
 
 class HostAlias(Model, frozen=True, kw_only=True):
@@ -91,6 +94,7 @@ class PodSpec(Model, frozen=True, kw_only=True):
     active_deadline_seconds: int | None = None
     node_name: str = ""
     service_account_name: str = ""
+    enable_service_links: bool = True
     host_network: bool = False
     host_pid: bool = msgspec.field(default=False, name="hostPID")
     host_ipc: bool = msgspec.field(default=False, name="hostIPC")
@@ -98,6 +102,8 @@ class PodSpec(Model, frozen=True, kw_only=True):
     security_context: PodSecurityContext = PodSecurityContext()
     hostname: str = ""
     subdomain: str = ""
+    set_hostname_as_fqdn: bool = msgspec.field(default=False, name="setHostnameAsFQDN")
+    hostname_override: str = ""
     host_aliases: tuple[HostAlias, ...] = ()
     dns_policy: str = "ClusterFirst"
     dns_config: PodDNSConfig | None = None

@@ -87,47 +87,30 @@ _AFFINITY = {
 _SPREAD = _leaves(
     "maxSkew topologyKey whenUnsatisfiable minDomains nodeAffinityPolicy nodeTaintsPolicy matchLabelKeys"
 ) | {"labelSelector": _SELECTOR}
-_SELINUX = _warn("the containers run without these SELinux labels", {}, fields="user role type level")
-_APPARMOR = _warn(
-    "the containers run under the engine's own AppArmor profile, where it has one",
-    {"type": "RuntimeDefault"},
-    fields="type localhostProfile",
-)
-_SECCOMP = _warn("the containers run without a seccomp profile", {"type": "Unconfined"}, fields="type localhostProfile")
 
 OTHERS: Mapping[type[Model], Mapping[str, Other]] = {
     ObjectMeta: _placement("selfLink resourceVersion finalizers managedFields"),
     OwnerReference: _placement("apiVersion blockOwnerDeletion"),
     PodSpec: _placement(
         "nodeSelector schedulerName priorityClassName priority preemptionPolicy overhead automountServiceAccountToken "
-        "serviceAccount enableServiceLinks",
+        "serviceAccount",
         affinity=_AFFINITY,
         tolerations=_leaves("key operator value effect tolerationSeconds"),
         topologySpreadConstraints=_SPREAD,
     )
-    | _refuse("runtimeClassName resources resourceClaims hostnameOverride")
+    | _refuse("runtimeClassName resources resourceClaims")
     | {
         "schedulingGates": _warn("nobody holds the pod back", fields="name"),
-        "setHostnameAsFQDN": _warn("the host name stays the short one", False),
         "hostUsers": _unless(True),
         "os": _unless({"name": "linux"}),
     },
     PodSecurityContext: _placement("fsGroupChangePolicy seLinuxChangePolicy")
     | {
-        "seLinuxOptions": _SELINUX,
-        "seccompProfile": _SECCOMP,
-        "appArmorProfile": _APPARMOR,
         "supplementalGroupsPolicy": _unless("Merge"),
         "windowsOptions": _unless({}),
     },
     Container: _refuse("volumeDevices"),
-    SecurityContext: {
-        "seLinuxOptions": _SELINUX,
-        "seccompProfile": _SECCOMP,
-        "appArmorProfile": _APPARMOR,
-        "procMount": _unless("Default"),
-        "windowsOptions": _unless({}),
-    },
+    SecurityContext: {"windowsOptions": _unless({})},
     ResourceRequirements: _refuse("claims"),
     EnvVarSource: _refuse("fileKeyRef"),
     VolumeMount: {"recursiveReadOnly": _unless("Disabled", "IfPossible")},

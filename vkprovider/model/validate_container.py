@@ -13,6 +13,7 @@ from vkprovider.model.container import (
     EnvVar,
     EnvVarSource,
     KeySelector,
+    Profile,
     SecurityContext,
 )
 from vkprovider.model.findings import Finding, duplicate, each, in_range, invalid, one_of, required
@@ -185,7 +186,24 @@ def _env_from(sources: Iterable[EnvFromSource], path: str) -> Iterator[Finding]:
                 yield from each(f"{at}.{field}.name", reference.name, names.subdomain(reference.name))
 
 
+def profile(given: Profile | None, path: str) -> Iterator[Finding]:
+    """A seccomp or AppArmor profile."""
+    if given is None:
+        return
+    yield from one_of(f"{path}.type", given.type, ("Localhost", "RuntimeDefault", "Unconfined"))
+    at = f"{path}.localhostProfile"
+    if given.type == "Localhost" and not given.localhost_profile.strip():
+        yield required(at, "must be set when type is Localhost")
+    elif given.type != "Localhost" and given.localhost_profile:
+        yield invalid(at, given.localhost_profile, "may only be set when type is Localhost")
+    elif given.localhost_profile.startswith("/") or ".." in given.localhost_profile.split("/"):
+        yield invalid(at, given.localhost_profile, "must be a relative path without `..`")
+
+
 def _security(context: SecurityContext, path: str) -> Iterator[Finding]:
+    yield from profile(context.seccomp_profile, f"{path}.seccompProfile")
+    yield from profile(context.app_armor_profile, f"{path}.appArmorProfile")
+    yield from one_of(f"{path}.procMount", context.proc_mount, ("Default", "Unmasked"))
     for field, value in (("runAsUser", context.run_as_user), ("runAsGroup", context.run_as_group)):
         if value is not None:
             yield from in_range(f"{path}.{field}", value, 0, _ID_MAX)

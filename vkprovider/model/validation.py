@@ -28,7 +28,7 @@ from vkprovider.model.findings import (
 )
 from vkprovider.model.manifest import ConfigMapManifest, SecretManifest
 from vkprovider.model.pod import HostAlias, ObjectMeta, Pod, PodDNSConfig, PodSecurityContext, PodSpec
-from vkprovider.model.validate_container import containers
+from vkprovider.model.validate_container import containers, profile
 from vkprovider.model.validate_volume import volumes
 
 _INT32 = 2**31 - 1
@@ -81,7 +81,12 @@ def spec_findings(spec: PodSpec, path: str) -> Iterator[Finding]:
     for field, name in (("hostname", spec.hostname), ("subdomain", spec.subdomain)):
         if name:
             yield from each(f"{path}.{field}", name, names.label(name))
-    for field, name in (("serviceAccountName", spec.service_account_name), ("nodeName", spec.node_name)):
+    whole = {
+        "serviceAccountName": spec.service_account_name,
+        "nodeName": spec.node_name,
+        "hostnameOverride": spec.hostname_override,
+    }
+    for field, name in whole.items():
         if name:
             yield from each(f"{path}.{field}", name, names.subdomain(name))
     if spec.share_process_namespace and spec.host_pid:
@@ -159,6 +164,8 @@ def _size(texts: Mapping[str, str]) -> int:
 
 
 def _security(context: PodSecurityContext, path: str) -> Iterator[Finding]:
+    yield from profile(context.seccomp_profile, f"{path}.seccompProfile")
+    yield from profile(context.app_armor_profile, f"{path}.appArmorProfile")
     ids = {"fsGroup": context.fs_group, "runAsUser": context.run_as_user, "runAsGroup": context.run_as_group}
     ids |= {f"supplementalGroups[{place}]": group for place, group in enumerate(context.supplemental_groups)}
     for field, value in ids.items():

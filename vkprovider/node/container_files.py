@@ -1,4 +1,4 @@
-"""The files of one container instance on the host: its /etc/hosts and its termination message."""
+"""The files of containers on the host: their /etc/hosts and resolv.conf, and an instance's termination message."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def read_termination_message(path: str) -> str:
         os.close(fd)
 
 
-def write_hosts(path: str, content: str) -> None:
-    """Bring a pod's /etc/hosts up to date. Raises OSError.
+def write_shared(path: str, content: str) -> None:
+    """Bring a file that a pod's containers share up to date. Raises OSError.
 
     Containers that run have the file itself mounted, so it is rewritten in place; one that a container has taken
     away from this user is replaced for the containers to come.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from vkprovider.core.faults import Fault
 from vkprovider.core.objects import Objects
 from vkprovider.core.pull_secrets import logins, pull_secrets
+from vkprovider.core.services import service_variables
 from vkprovider.core.tokens import Token, Tokens
 from vkprovider.errors import VkError
 from vkprovider.model.pod import Pod
@@ -32,6 +34,14 @@ async def fetch_tokens(store: ObjectStore, refs: Iterable[TokenRef]) -> Tokens:
         except VkError as exc:
             found[ref] = exc
     return found
+
+
+async def fetch_service_variables(store: ObjectStore, pod: Pod) -> dict[str, str]:
+    """What the containers of a pod are told of Services. Raises Fault while it is not known which there are."""
+    try:
+        return service_variables(pod, await store.services())
+    except VkError as exc:
+        raise Fault(str(exc)) from exc
 
 
 async def fetch_logins(store: ObjectStore, pod: Pod, image: str) -> tuple[tuple[RegistryAuth, ...], tuple[str, ...]]:

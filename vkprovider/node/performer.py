@@ -20,12 +20,13 @@ from vkprovider.core.image_names import invalid_image_name
 from vkprovider.core.network_files import pod_resolver
 from vkprovider.core.projections import Fetched
 from vkprovider.core.resources import container_limits
+from vkprovider.core.security import seccomp_file, unenforced
 from vkprovider.core.tokens import Token, needed_tokens
 from vkprovider.errors import EngineError, EngineUnavailable, ImagePullError, SpecError, VkError
 from vkprovider.model.container import Container
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef
-from vkprovider.node.fetching import fetch_logins, fetch_objects, fetch_tokens
+from vkprovider.node.fetching import fetch_logins, fetch_objects, fetch_service_variables, fetch_tokens
 from vkprovider.node.hooks import HTTP_FALLBACK, failure_message, run_hook
 from vkprovider.node.pod_files import PodFiles
 from vkprovider.ports import ContainerEngine, ImageInfo, ObjectStore, RegistryAuth, WaitingClock, Watcher
@@ -105,8 +106,10 @@ class Performer:
         return (a.VolumesReady(version=version, renew_at=renew_at),)
 
     async def _create_sandbox(self, pod: Pod, action: a.CreateSandbox) -> tuple[a.News, ...]:
-        _, problems = pod_resolver(pod.spec, self._node.resolver)
-        warnings = tuple(a.Warned(reason="DNSConfigForming", message=problem) for problem in problems)
+        _, cut = pod_resolver(pod, self._node.dns)
+        warned = [a.Warned(reason="DNSConfigForming", message=limit) for limit in cut]
+        warned += [a.Warned(reason="NotConfined", message=message) for message in unenforced(pod, self._node.enforced)]
+        warnings = tuple(warned)
         try:
             image = await self._engine.sandbox_image()
             spec = plan_sandbox(pod, self._node, action.attempt, image, self._files.sandbox_mounts(pod))
@@ -198,12 +201,14 @@ class Performer:
         objects = await fetch_objects(self._objects, needed_objects(pod, container))
         node = self._node
         where = Whereabouts(node_name=node.name, host_ip=node.host_ip, pod_ips=ips, allocatable=node.allocatable)
-        env = resolve_env(pod, container, objects, where)
+        services = await fetch_service_variables(self._objects, pod)
+        env = resolve_env(pod, container, objects, where, services)
+        seccomp = await self._files.seccomp_profile(seccomp_file(pod, container))
         mounts = await self._files.container_mounts(pod, container, action.attempt, dict(env), ips)
         image = self._images.get(action.image_id) or await self._engine.image(action.image_id)
         if image is None:
             raise Fault(f"image {action.image_id} is not in the engine any more", "CreateContainerError")
-        return Gathered(image_user=image.user, image_digest=image.digest, env=env, mounts=mounts)
+        return Gathered(image_user=image.user, image_digest=image.digest, env=env, mounts=mounts, seccomp=seccomp)
 
     async def _hook(self, pod: Pod, action: a.RunHook, ips: tuple[str, ...]) -> tuple[a.News, ...]:
         ports = tuple((p.name, p.container_port) for p in _container(pod, action.key).ports if p.name)

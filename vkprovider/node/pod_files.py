@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
 
 from vkprovider.core.faults import Fault
-from vkprovider.core.mounts import plan_mounts, sandbox_mounts, termination_log
-from vkprovider.core.network_files import hosts_file
-from vkprovider.core.projections import Fetched, NodeShare
+from vkprovider.core.mounts import HOSTS, RESOLV_CONF, plan_mounts, sandbox_mounts, termination_log
+from vkprovider.core.network_files import Dns, hosts_file, pod_resolver, resolv_conf
+from vkprovider.core.projections import Fetched, NodeShare, without_backsteps
 from vkprovider.core.volumes import needed_objects, plan_volumes
 from vkprovider.model.container import Container
 from vkprovider.model.create import Mount
@@ -20,10 +23,12 @@ from vkprovider.node.pod_dirs import PodDirs
 from vkprovider.node.volume_writer import VolumeWriter
 
 NODE_HOSTS = "/etc/hosts"
+NODES_RESOLVER = Dns()
+NO_PROFILES = Path("/nonexistent")
 
 
 class PodFiles:
-    """``node_memory`` in bytes bounds volumes in memory; ``cluster_domain`` is the suffix of pods' FQDNs.
+    """``node_memory`` in bytes bounds volumes in memory; ``profiles`` is where pods' own seccomp profiles are.
 
     ``allocatable`` are the node's quantities for pods, which a container without limits is told as its own.
     """
@@ -33,14 +38,16 @@ class PodFiles:
         dirs: PodDirs,
         writer: VolumeWriter,
         node_memory: int,
-        cluster_domain: str = "cluster.local",
         *,
         allocatable: Mapping[str, str],
+        dns: Dns = NODES_RESOLVER,
+        profiles: Path = NO_PROFILES,
     ) -> None:
         self._dirs = dirs
         self._writer = writer
         self._share = NodeShare(memory=node_memory, allocatable=allocatable, may_chown=os.geteuid() == 0)
-        self._cluster_domain = cluster_domain
+        self._dns = dns
+        self._profiles = profiles
 
     def needed(self, pod: Pod) -> frozenset[ObjectRef]:
         """The objects the pod's volumes are made from."""
@@ -62,11 +69,26 @@ class PodFiles:
         """The mounts of one container instance, its files made. Raises Fault."""
         try:
             node_hosts = await asyncio.to_thread(_read, NODE_HOSTS) if pod.spec.host_network else ""
-            hosts = hosts_file(pod, ips, cluster_domain=self._cluster_domain, node_hosts=node_hosts)
-            plan = plan_mounts(pod, container, self._dirs.of(pod.uid), attempt, hosts, env)
+            etc = {HOSTS: hosts_file(pod, ips, cluster_domain=self._dns.domain, node_hosts=node_hosts)}
+            resolver = resolv_conf(pod_resolver(pod, self._dns)[0])
+            etc |= {RESOLV_CONF: resolver} if resolver else {}
+            plan = plan_mounts(pod, container, self._dirs.of(pod.uid), attempt, etc, env)
             return await self._writer.prepare_container(plan)
         except OSError as exc:
             raise Fault(str(exc), "CreateContainerError") from exc
+
+    async def seccomp_profile(self, name: str) -> str:
+        """The content of a profile, on one line; "" without a name. Raises Fault."""
+        if not name:
+            return ""
+        path = self._profiles / name
+        try:
+            if not without_backsteps(name):
+                raise ValueError("it is not below the directory of profiles")
+            content = await asyncio.to_thread(path.read_bytes)
+            return msgspec.json.format(content, indent=-1).decode()
+        except (OSError, ValueError) as exc:
+            raise Fault(f'cannot load seccomp profile "{path}": {exc}', "CreateContainerError") from exc
 
     def termination_message(self, pod: Pod, container: str, attempt: int) -> str:
         """What an ended instance left as its message. Blocks on the disk."""

@@ -159,8 +159,8 @@ def _make_directories(volume: str, directories: Iterable[str]) -> None:
 def _prepare(plan: MountPlan) -> tuple[Mount, ...]:
     if plan.termination_log:
         container_files.make_termination_log(plan.termination_log)
-    if plan.hosts_path:
-        container_files.write_hosts(plan.hosts_path, plan.hosts)
+    for path, content in plan.files.items():
+        container_files.write_shared(path, content)
     sources = {sub_path.index: subpaths.resolve(sub_path) for sub_path in plan.sub_paths}
     return tuple(
         msgspec.structs.replace(mount, source=sources.get(index, mount.source))

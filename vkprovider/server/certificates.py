@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,19 +23,32 @@ LIFE = timedelta(days=365)
 _EARLIER = timedelta(hours=1)  # for clocks that are slow
 
 
-def server_context(pair: Path, client_authorities: str) -> ssl.SSLContext:
-    """TLS with the certificate and key in one file, and for clients those certificates that these authorities signed.
+class Pair(NamedTuple):
+    """The files, in PEM, of a certificate (with those that lead to its authority) and of its key: or both the same."""
 
-    Raises ServerError where the authorities are no certificates.
+    certificate: Path
+    key: Path
+
+
+def server_context(pair: Pair, client_authorities: str) -> ssl.SSLContext:
+    """TLS with our certificate, and for clients those certificates that these authorities signed; "" for none.
+
+    Raises ServerError where files cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_OPTIONAL
-    context.load_cert_chain(pair)
     try:
-        context.load_verify_locations(cadata=client_authorities)
-    except ssl.SSLError as exc:
-        raise ServerError(f"the authority of client certificates cannot be read: {exc.reason}") from exc
+        context.load_cert_chain(pair.certificate, pair.key, password="")  # else an encrypted key is asked about
+    except (OSError, ValueError) as exc:
+        why = getattr(exc, "reason", None) or getattr(exc, "strerror", None) or exc
+        raise ServerError(f"certificate {pair.certificate} with key {pair.key} cannot be used: {why}") from exc
+    if client_authorities:
+        context.verify_mode = ssl.CERT_OPTIONAL
+        try:
+            context.load_verify_locations(cadata=client_authorities)
+        except (ssl.SSLError, ValueError) as exc:
+            why = getattr(exc, "reason", None) or exc
+            raise ServerError(f"the authority of client certificates cannot be read: {why}") from exc
     return context
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
+import logging
 import socket
-import ssl
 
 import structlog
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
+from vkprovider.server.reception import Limits, Reception
 from vkprovider.server.refusals import ServerError
+from vkprovider.server.tls import ServerTls
 
 KUBELET_PORT = 10250
 GOODBYE_SECONDS = 2.0  # for requests under way when the server stops
+LONGEST_LINE = 256 * 1024  # bytes; the words of a command are in the first line of its request
+_LIMITS = Limits()
 log = structlog.get_logger()
 
 
@@ -32,16 +36,38 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-async def serve(application: web.Application, listener: socket.socket, context: ssl.SSLContext) -> None:
-    """Serve until cancelled."""
-    runner = web.AppRunner(application, handler_cancellation=True, access_log=None, shutdown_timeout=GOODBYE_SECONDS)
+async def serve(
+    application: web.Application, listener: socket.socket, tls: ServerTls, limits: Limits = _LIMITS
+) -> None:
+    """Serve until cancelled. ``application`` is one that calls its handlers with requests that it has admitted."""
+    reception = Reception(tls, limits)
+    application.middlewares.append(reception.admitted)
+    runner = web.AppRunner(
+        application,
+        handler_cancellation=True,
+        access_log=None,
+        shutdown_timeout=GOODBYE_SECONDS,
+        max_line_size=LONGEST_LINE,
+        logger=_faults(),
+    )
     await runner.setup()
+    assert runner.server is not None
     try:
-        await web.SockSite(runner, listener, ssl_context=context).start()
         log.info("the node's API is served", port=listener.getsockname()[1])
-        await asyncio.Event().wait()
+        await reception.run(listener, runner.server)
     finally:
         await runner.cleanup()
+
+
+def _faults() -> logging.Logger:
+    """A log of our own faults: what a stranger sends that is no HTTP must not fill it."""
+    faults = logging.getLogger(__name__)
+    faults.addFilter(_is_ours)
+    return faults
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _listen(port: int) -> socket.socket:

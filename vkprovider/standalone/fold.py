@@ -239,7 +239,7 @@ def _instance(
     ended = seen.run is Run.EXITED
     up = before.up if before is not None else None
     if up is None and started is not None:
-        up = _up_at(role, started, view.now, published)
+        up = _up_at(role, seen, view.now, published)
     base = before if before is not None else Instance(id=seen.id, attempt=seen.attempt, created=seen.created_at)
     return msgspec.structs.replace(
         base,
@@ -253,13 +253,14 @@ def _instance(
     )
 
 
-def _up_at(role: Role, started: datetime, now: datetime, published: Mapping[str, Any]) -> datetime | None:
+def _up_at(role: Role, seen: ContainerState, now: datetime, published: Mapping[str, Any]) -> datetime | None:
     """When it counts as started: at once, save where a hook or a probe decides; then when the status first says so."""
     container = role.container
     hooked = container.lifecycle is not None and container.lifecycle.post_start is not None
     if role.kind is Kind.INIT or not (hooked or container.startup_probe is not None):
-        return started
-    return now if published.get("started") is True else None
+        return seen.started_at
+    mine = published.get("containerID") == f"docker://{seen.id}"  # and not of the one that it replaces
+    return now if mine and published.get("started") is True else None
 
 
 def _with_stop(instance: Instance, view: PodView, decision: Decision) -> Instance:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from vkprovider.core.services import Service
 from vkprovider.core.tokens import Token
 from vkprovider.errors import SpecError
 from vkprovider.model.refs import ObjectRef, PodUID, TokenRef
@@ -28,6 +29,10 @@ class ManifestObjects:
     async def token(self, ref: TokenRef) -> Token:
         """Raises SpecError: ``manifests.load`` has refused all pods that need one."""
         raise SpecError(f"there is no API server to give a token of the service account {ref.service_account}")
+
+    async def services(self) -> tuple[Service, ...]:
+        """There are none without a cluster."""
+        return ()
 
 
 def object_ref(raw: Mapping[str, Any]) -> ObjectRef:

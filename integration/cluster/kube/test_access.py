@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
 
 async def test_objects_are_found_or_not(api: ApiClient, namespace: str) -> None:
-    objects = KubeObjects(api)
+    objects = KubeObjects(api, SystemClock())
     assert await objects.get(ObjectRef("Secret", namespace, "s")) is None
     await api.create(SECRETS.at(namespace), {"metadata": {"name": "s"}, "stringData": {"a": "b"}})
     found = await objects.get(ObjectRef("Secret", namespace, "s"))
