@@ -144,6 +144,7 @@ def test_what_a_probe_had_killed_is_shown_as_running_until_its_successor_is(kind
     for instances in ((dead,), (state(p, "c", Run.CREATED, attempt=1, start=101), dead)):
         shown = published(decide(given(p, *instances, other, record=stop.record, when=101)), "c")
         assert (shown["state"].keys(), shown["restartCount"]) == ({"running"}, 0)
+        assert shown["started"] is shown["ready"] is (verdicts.started is None)
     up = state(p, "c", attempt=1, start=101)
     shown = published(decide(given(p, up, dead, other, record=stop.record, when=101)), "c")
     assert (shown["containerID"], shown["restartCount"]) == ("docker://c-1", 1)

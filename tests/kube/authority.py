@@ -47,6 +47,8 @@ class Authority:
             .not_valid_before(ends - timedelta(days=1000))
             .not_valid_after(ends)
         )
+        for extension in wanted.extensions:
+            builder = builder.add_extension(extension.value, extension.critical)
         return builder.sign(self._key, SHA256()).public_bytes(Encoding.PEM)
 
     def issue(self, request: Json, ends: datetime) -> bytes:

@@ -164,3 +164,21 @@ def test_a_node_that_asks_for_its_certificate_needs_no_other_access(other: dict[
     flag = f"--{next(iter(other))}"
     with pytest.raises(ConfigError, match=f"^--bootstrap-kubeconfig and {flag}: give one of them"):
         load(NodeFlags(bootstrap_kubeconfig="b", **other))
+
+
+def test_the_certificate_of_the_nodes_api_comes_with_its_key() -> None:
+    variables = {
+        "APISERVER_CERT_LOCATION": "a.crt",
+        "APISERVER_KEY_LOCATION": "a.key",
+        "APISERVER_CA_CERT_LOCATION": "ca",
+    }
+    settings = load_node_settings(NodeFlags(), variables, "h")
+    assert (settings.tls_cert_file, settings.tls_private_key_file, settings.client_ca_file) == ("a.crt", "a.key", "ca")
+    flags = NodeFlags(tls_cert_file="b.crt", tls_private_key_file="b.key", client_ca_file="b")
+    settings = load_node_settings(flags, variables, "h")
+    assert (settings.tls_cert_file, settings.tls_private_key_file, settings.client_ca_file) == ("b.crt", "b.key", "b")
+    for half in (NodeFlags(tls_cert_file="b.crt"), NodeFlags(tls_private_key_file="b.key")):
+        with pytest.raises(
+            ConfigError, match=r"^--tls-cert-file .* and --tls-private-key-file .*: give both, or neither"
+        ):
+            load_node_settings(half, {}, "h")

@@ -8,7 +8,7 @@ from typing import Any
 from vkprovider.core.allocation import RESIZABLE, applied
 from vkprovider.core.exits import forgiven, terminated, timestamp
 from vkprovider.core.sidecars import Kind, Role, Roles
-from vkprovider.core.standing import Standing
+from vkprovider.core.standing import Standing, shown_as_started
 from vkprovider.core.view import PodView
 from vkprovider.core.waiting import waiting
 from vkprovider.model.container import Container, VolumeMount
@@ -33,7 +33,7 @@ def container_status(
         "imageID": _image_id(newest),
     }
     if role.kind is not Kind.EPHEMERAL:  # nobody waits for one, and prober_manager.go does not look at them
-        status["started"] = standing.started or standing.shown is not None
+        status["started"] = standing.started or shown_as_started(view, standing.shown)
     if role.container.volume_mounts:
         status["volumeMounts"] = [_volume_mount(mount) for mount in role.container.volume_mounts]
     if newest is not None:

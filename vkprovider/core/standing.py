@@ -9,7 +9,7 @@ import msgspec
 from vkprovider.core.actions import Action, RunHook
 from vkprovider.core.allocation import applied, same
 from vkprovider.core.record import ANY_ATTEMPT, Failure, Stop
-from vkprovider.core.restarts import ANEW, HOOK, PROBES, ended_at, restart_delay, restarts
+from vkprovider.core.restarts import ANEW, HOOK, PROBES, STARTUP, ended_at, restart_delay, restarts
 from vkprovider.core.sidecars import Kind, Role, Roles
 from vkprovider.core.view import PodView
 from vkprovider.model.labels import spec_hash
@@ -109,7 +109,7 @@ def _stand(view: PodView, role: Role, others: bool) -> Standing:
     current = newest if newest is not None and _counts(view, role, newest) else None
     shown = _shown(view, role, newest, previous)
     started = current is not None and _started(view, role, current)
-    probed = shown or (current if started else None)
+    probed = shown if shown_as_started(view, shown) else current if started else None
     return Standing(
         role=role,
         current=current,
@@ -146,7 +146,8 @@ def _shown(
         at_once = _restart_at(view, role, old, previous, False) == ended_at(old)
     elif previous is not None and not is_up(view, role, newest):
         old, attempt = previous, newest.attempt
-        at_once = newest.created_at < ended_at(old) + timedelta(seconds=max(1, old.backoff_seconds))
+        wait = timedelta(seconds=old.backoff_seconds)
+        at_once = not wait or newest.created_at < ended_at(old) + wait
     else:
         return None
     stop, failure = view.record.stops.get(old.id), view.memory.failures.get(role.name)
@@ -155,6 +156,11 @@ def _shown(
     if stop.cause not in ANEW and not (stop.cause in PROBES and at_once):
         return None
     return None if failure is not None and failure.attempt == attempt else old
+
+
+def shown_as_started(view: PodView, shown: ContainerState | None) -> bool:
+    """Whether there is an ended instance that is shown as if it ran on, and had started."""
+    return shown is not None and view.record.stops[shown.id].cause != STARTUP
 
 
 def _counts(view: PodView, role: Role, instance: ContainerState) -> bool:
