@@ -94,21 +94,22 @@ def test_a_sidecar_that_was_sent_term_is_killed_at_its_old_deadline(home: Home) 
 
 
 def test_what_happens_while_nobody_looks_is_made_up_for(home: Home) -> None:
-    for name in ("deleted", "forced", "replaced"):
+    for name in ("deleted", "forced", "replaced", "removed"):
         home.create(name, shell("app", POLITE), restartPolicy="Always")
     for name in ("finished", "restarts"):
         policy = "Never" if name == "finished" else "Always"
         home.create(name, shell("app", UNTIL_TOLD), restartPolicy=policy)
-    names = ("deleted", "forced", "replaced", "finished", "restarts")
+    names = ("deleted", "forced", "replaced", "removed", "finished", "restarts")
     home.until_phase("Running", *names)
     uids = {name: home.uid(name) for name in names}
-    before = home.container("finished", "app"), home.container("restarts", "app")
+    before = home.container("finished", "app"), home.container("restarts", "app"), home.container("removed", "app")
     home.node.kill()
     home.delete("deleted")
     home.delete("forced", "--grace-period=0", "--force")
     home.delete("replaced", "--grace-period=0", "--force")
     eventually(lambda: "replaced" not in home.there())
     home.create("replaced", shell("app", POLITE), restartPolicy="Always")
+    docker("rm", "--force", before[2])
     for name in ("finished", "restarts"):
         home.tell(name, "app")
         docker("wait", home.container(name, "app"))
@@ -126,6 +127,9 @@ def test_what_happens_while_nobody_looks_is_made_up_for(home: Home) -> None:
     assert ended["containerID"] == f"docker://{before[0]}"
     last = container_status(home.status("restarts"), "app")["lastState"]["terminated"]
     assert (last["exitCode"], last["containerID"]) == (3, f"docker://{before[1]}")
+    eventually(lambda: container_status(home.status("removed"), "app")["restartCount"] == 1)
+    last = container_status(home.status("removed"), "app")["lastState"]["terminated"]
+    assert (last["reason"], last["containerID"]) == ("ContainerStatusUnknown", f"docker://{before[2]}")
 
 
 def test_containers_that_nobody_knows_are_ended_in_order_and_strangers_left_alone(home: Home) -> None:

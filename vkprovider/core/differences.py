@@ -74,6 +74,31 @@ _LIVES = (
         "A moment without a reason tells users less than one with it.",
     ),
     Difference(
+        "vkprovider.core.lost",
+        "Under `Never` too, a container that someone removed is started again as long as any other runs.",
+        "An app is as long as another app runs; with nothing but sidecars left it has failed, and so has its pod. An "
+        "ephemeral container never is.",
+        "Sidecars keep no pod alive, and ephemeral containers run once.",
+    ),
+    Difference(
+        "vkprovider.core.startup",
+        "Under `Never`, a container that was stopped for another image, which then cannot be had, has failed.",
+        "The new image is tried again, as at the pod's start.",
+        "An image that was misspelled is put right with one more change.",
+    ),
+    Difference(
+        "vkprovider.core.waiting",
+        "While the postStart of a container that runs again is under way, its status is that from before.",
+        "It waits with `ContainerCreating` or `PodInitializing`, as when it runs for the first time.",
+        "A back-off that is over is no reason to wait.",
+    ),
+    Difference(
+        "vkprovider.node.prober",
+        "The periods of a probe count from when its pod was first seen, and are spread after a restart of the kubelet.",
+        "They count from the container's start.",
+        "It costs no more, and what starts is found ready sooner.",
+    ),
+    Difference(
         "vkprovider.core.conditions",
         "Conditions may speak of containers `with unknown status`, and give `UnknownContainerStatuses` as a reason.",
         "Every container of the specification has a status from the first look on, so they never do.",

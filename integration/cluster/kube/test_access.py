@@ -21,6 +21,7 @@ from vkprovider.kube.objects import KubeObjects
 from vkprovider.kube.resources import EVENTS, PODS, SECRETS, Resource
 from vkprovider.model.pod import decode_pod
 from vkprovider.model.refs import ObjectRef
+from vkprovider.kube.services import Services
 from vkprovider.node.clock import SystemClock
 
 from .joined import PATIENCE, container, manifest, running
@@ -29,7 +30,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
 
 async def test_objects_are_found_or_not(api: ApiClient, namespace: str) -> None:
-    objects = KubeObjects(api, SystemClock())
+    objects = KubeObjects(api, SystemClock(), Services())
     assert await objects.get(ObjectRef("Secret", namespace, "s")) is None
     await api.create(SECRETS.at(namespace), {"metadata": {"name": "s"}, "stringData": {"a": "b"}})
     found = await objects.get(ObjectRef("Secret", namespace, "s"))
