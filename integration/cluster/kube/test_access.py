@@ -19,9 +19,9 @@ from vkprovider.kube.client import ApiClient
 from vkprovider.kube.event_recorder import EventRecorder
 from vkprovider.kube.objects import KubeObjects
 from vkprovider.kube.resources import EVENTS, PODS, SECRETS, Resource
+from vkprovider.kube.services import Services
 from vkprovider.model.pod import decode_pod
 from vkprovider.model.refs import ObjectRef
-from vkprovider.kube.services import Services
 from vkprovider.node.clock import SystemClock
 
 from .joined import PATIENCE, container, manifest, running
