@@ -53,6 +53,7 @@ SENT = {
     "PodOSNotSupported": "vkprovider.core.admission",
     "NodeShutdown": "vkprovider.core.admission",
     "SupplementalGroupsPolicyNotSupported": "vkprovider.core.admission",
+    "SysctlForbidden": "vkprovider.core.admission",
     # The node's own.
     "Starting": "vkprovider.kube.node_registrar",
     "Rebooted": "vkprovider.kube.node_registrar",

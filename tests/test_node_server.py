@@ -22,10 +22,13 @@ from tests.server.certificates import Authority
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.client_authorities import KEY, NAME, NAMESPACE
 from vkprovider.kube.node_settings import NodeSettings
+from vkprovider.kube.signing import SIGNING_REQUESTS
 from vkprovider.model.pod import decode_pod
 from vkprovider.model.refs import PodKey, PodUID
+from vkprovider.node.clock import SystemClock
 from vkprovider.node.dispatcher import Dispatcher
-from vkprovider.node_server import NEED, NodeServer, WorkerIndex
+from vkprovider.node_server import NEED, UNKNOWN, NodeServer, WorkerIndex
+from vkprovider.server.certificates import write_self_signed
 from vkprovider.server.refusals import ServerError
 
 
@@ -64,7 +67,12 @@ class Given:
         node = await LivingNode.on(self.folder)
         chosen = msgspec.structs.replace(self.settings, **settings)
         server = NodeServer(chosen, self.api, self.folder, QuickClock())
-        return server, asyncio.create_task(server.run(Dispatcher(node.around()), node.engine))
+        around = node.around()
+        return server, asyncio.create_task(server.run(Dispatcher(around), node.engine, around.tally))
+
+    async def shown(self, server: NodeServer) -> str:
+        """The certificate that clients see."""
+        return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", server.port))
 
     async def health(self, server: NodeServer) -> str:
         context: ssl.SSLContext = self.authority.client("CN=kube-apiserver-kubelet-client")
@@ -121,3 +129,49 @@ async def test_a_file_of_something_else_ends_it(given: Given):
     _, running = await given.run(client_ca_file=str(path))
     with pytest.raises(ServerError, match="authority"):
         await asyncio.wait_for(running, PATIENCE)
+
+
+async def test_a_disk_that_is_full_ends_it_not(given: Given):
+    given.publish(given.authority.pem)
+    obstacle = given.folder / "client-authorities.pem.new"
+    await asyncio.to_thread(obstacle.mkdir)
+    with capture_logs() as said:
+        server, running = await given.run()
+        async with asyncio.timeout(PATIENCE):
+            while not any("cannot be kept" in line.get("error", "") for line in said):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        await asyncio.to_thread(obstacle.rmdir)
+        assert await given.health(server) == "ok"
+    running.cancel()
+
+
+async def test_the_certificate_that_is_named_is_shown(given: Given):
+    given.publish(given.authority.pem)
+    pair = given.folder / "named.pem"
+    await asyncio.to_thread(write_self_signed, pair, ["named"], SystemClock().now())
+    with capture_logs() as said:
+        server, running = await given.run(tls_cert_file=str(pair), tls_private_key_file=str(pair))
+        assert await given.health(server) == "ok"
+        assert (await given.shown(server)) in await asyncio.to_thread(pair.read_text)
+    assert UNKNOWN not in [line["event"] for line in said]
+    running.cancel()
+
+
+async def test_without_one_people_are_told(given: Given):
+    given.publish(given.authority.pem)
+    with capture_logs() as said:
+        server, running = await given.run()
+        assert await given.health(server) == "ok"
+    assert UNKNOWN in [line["event"] for line in said]
+    assert not [asked for asked in given.cluster.asked if asked.key.plural == SIGNING_REQUESTS.plural]
+    running.cancel()
+
+
+async def test_a_node_of_its_own_asks_for_one(given: Given):
+    given.publish(given.authority.pem)
+    server, running = await given.run(node_restriction=True)
+    await given.cluster.until(lambda: [a for a in given.cluster.asked if str(a) == "create certificatesigningrequests"])
+    (spec,) = [asked.body["spec"] for asked in given.cluster.asked if str(asked) == "create certificatesigningrequests"]
+    assert spec["signerName"] == "kubernetes.io/kubelet-serving"
+    assert await given.health(server) == "ok"
+    running.cancel()

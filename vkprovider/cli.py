@@ -122,6 +122,7 @@ def down(state_dir: str) -> None:
 @click.option("--disable-taint", is_flag=True, help="Register without a taint.")
 @click.option("--internal-ip", metavar="IP", default="", help="The address the cluster reaches this machine by.")
 @click.option("--port", type=int, default=0, help="The kubelet port to register (default: 10250).")
+@click.option("--read-only-port", metavar="PORT", type=int, default=0, help="Metrics for this machine, to anybody.")
 @click.option(
     "--client-ca-file",
     "--client-verify-ca",
@@ -158,6 +159,17 @@ def node(log_level: str, state_dir: str, sandbox_image: str, forgive: str, **fla
 
     set_up_logging(LOG_LEVELS[log_level])
     sys.exit(node_app.node(NodeFlags(**flags), state_dir=state_dir, sandbox_image=sandbox_image, forgive=forgive))
+
+
+@cli.command()
+@click.option("-o", "--output", type=click.Choice(["json"]), help="For programs.")
+def features(output: str | None) -> None:
+    """List every field of Pods and Jobs, and what becomes of it: honoured, for placement, warned of, or refused."""
+    import msgspec  # noqa: PLC0415
+
+    from vkprovider.model import supported  # noqa: PLC0415
+
+    click.echo(msgspec.json.format(msgspec.json.encode(supported.all_fields())) if output else supported.table())
 
 
 @cli.command()

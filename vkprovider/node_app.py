@@ -169,6 +169,7 @@ async def _assemble(place: Place, settings: Settings, engine: DockerEngine, serv
         source=PodSource(dispatcher, statuses, events, clock, door, left),
         statuses=statuses,
         server=server,
+        tally=around.tally,
         services=services,
     )
 

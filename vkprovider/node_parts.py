@@ -29,6 +29,7 @@ from vkprovider.node.draining import Draining
 from vkprovider.node.orphans import find_orphans, remove_orphaned_files
 from vkprovider.node.pod_dirs import PodDirs
 from vkprovider.node.pod_files import PodFiles
+from vkprovider.node.probe_tally import ProbeTally
 from vkprovider.node_place import Place
 from vkprovider.node_server import NodeServer
 from vkprovider.ports import ContainerEngine, WaitingClock
@@ -55,6 +56,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     source: PodSource
     statuses: StatusWriter
     server: NodeServer
+    tally: ProbeTally
     services: Services
 
     def that_register(self) -> Iterator[Coroutine[Any, Any, None]]:
@@ -62,7 +64,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         yield self.statuses.run()
         yield self.registrar.run()
         yield self.place.member.keep()
-        yield self.server.run(self.dispatcher, self.engine)
+        yield self.server.run(self.dispatcher, self.engine, self.tally)
 
     def that_run_pods(self) -> Iterator[Coroutine[Any, Any, None]]:
         api, settings, clock = self.place.api, self.place.settings, self.clock

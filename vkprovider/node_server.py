@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import structlog
+from aiohttp import web
 
+from vkprovider import __version__
 from vkprovider.errors import VkError
 from vkprovider.kube.access_reviews import ClusterReviews
 from vkprovider.kube.backoff import BackOff
@@ -21,15 +25,20 @@ from vkprovider.kube.serving_certificate import ServingCertificate
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodKey, PodUID
 from vkprovider.node.dispatcher import Dispatcher
+from vkprovider.node.probe_tally import ProbeTally
 from vkprovider.ports import ContainerEngine, WaitingClock
 from vkprovider.server.admission import Admission
 from vkprovider.server.certificates import Pair, write_self_signed
-from vkprovider.server.kubelet_api import KubeletApi
+from vkprovider.server.kubelet_api import KubeletApi, Metrics, read_only
+from vkprovider.server.refusals import ServerError
 from vkprovider.server.serving import listen, serve
 from vkprovider.server.tls import ServerTls
+from vkprovider.telemetry.exposition import PROBE_LABELS, NodeNumbers, node_metrics, probe_metrics
 
 ISSUED, SELF_SIGNED = "kubelet-serving.pem", "kubelet-server.pem"  # in the node's directory
 FOLLOW_SECONDS = 600.0
+LOOPBACK = "127.0.0.1"
+CONTAINER_STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 UNKNOWN = (
     "the node's API shows a certificate that nobody has signed: API servers accept it unless they are told to verify,"
     " Prometheus and metrics-server do not; name one with --tls-cert-file and --tls-private-key-file, or be a node of"
@@ -55,6 +64,34 @@ class WorkerIndex:
         return worker.status if worker is not None else {}
 
 
+class NodeMetrics:
+    """What Prometheus is told of the node, by path."""
+
+    def __init__(self, node: str, dispatcher: Dispatcher, tally: ProbeTally) -> None:
+        self._node = node
+        self._dispatcher = dispatcher
+        self._tally = tally
+
+    @property
+    def by_path(self) -> Metrics:
+        return {"/metrics": self._of_node, "/metrics/probes": self._of_probes}
+
+    def _of_node(self) -> bytes:
+        statuses = [worker.status for worker in self._dispatcher.workers.values()]
+        containers = [each for status in statuses for key in CONTAINER_STATUSES for each in status.get(key, ())]
+        numbers = NodeNumbers(
+            node=self._node,
+            version=__version__,
+            pods=Counter(status.get("phase", "Pending") for status in statuses),
+            containers=Counter(state for each in containers for state in each.get("state", ())),
+        )
+        return node_metrics(numbers)
+
+    def _of_probes(self) -> bytes:
+        totals = self._tally.totals.items()
+        return probe_metrics({tuple(str(getattr(labels, name)) for name in PROBE_LABELS): n for labels, n in totals})
+
+
 class NodeServer:
     """Listens from the start, so that the port can be registered; serves once it is known whom to let in.
 
@@ -69,18 +106,41 @@ class NodeServer:
         self._listener = listen(settings.port)
         self.port: int = self._listener.getsockname()[1]
 
-    async def run(self, dispatcher: Dispatcher, engine: ContainerEngine) -> None:
+    async def run(self, dispatcher: Dispatcher, engine: ContainerEngine, tally: ProbeTally) -> None:
         """Serve until cancelled. Raises ServerError where the files that were named cannot be used."""
+        metrics = NodeMetrics(self._settings.name, dispatcher, tally).by_path
         admission = Admission(ClusterReviews(self._api, self._settings.name, self._clock), self._clock)
-        api = KubeletApi(WorkerIndex(dispatcher), engine, self._clock, admission)
+        api = KubeletApi(WorkerIndex(dispatcher), engine, self._clock, admission, metrics)
         with self._listener:
-            authorities = await self._authorities()
-            tls = await asyncio.to_thread(self._tls, authorities)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(serve(api.application(), self._listener, tls))
-                group.create_task(self._follow(authorities))
-                if self._asks:
-                    group.create_task(self._certificate().keep(self._api))
+            async with self._reads(metrics):
+                await self._serve(api)
+
+    async def _serve(self, api: KubeletApi) -> None:
+        authorities = await self._authorities()
+        tls = await asyncio.to_thread(self._tls, authorities)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(serve(api.application(), self._listener, tls))
+            group.create_task(self._follow(authorities))
+            if self._asks:
+                group.create_task(self._certificate().keep(self._api))
+
+    @asynccontextmanager
+    async def _reads(self, metrics: Metrics) -> AsyncIterator[None]:
+        """Serve metrics to this machine, to anybody, where that is asked for (``--read-only-port``)."""
+        port = self._settings.read_only_port
+        if not port:
+            yield
+            return
+        runner = web.AppRunner(read_only(metrics), access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, LOOPBACK, port).start()
+        except OSError as exc:
+            raise ServerError(f"port {port} cannot be listened on: {exc.strerror} (--read-only-port)") from exc
+        try:
+            yield
+        finally:
+            await runner.cleanup()
 
     async def _authorities(self) -> Path:
         """The file of those who sign clients' certificates; as long as it takes."""
@@ -100,12 +160,15 @@ class NodeServer:
             await self._clock.sleep(FOLLOW_SECONDS)
             try:
                 await self._fetch(authorities)
-            except (VkError, OSError) as exc:
+            except VkError as exc:
                 log.warning("the authorities of client certificates are not known anew", error=str(exc))
 
     async def _fetch(self, path: Path) -> None:
         found = await client_authorities(self._api)
-        await asyncio.to_thread(_keep, path, found.encode())
+        try:
+            await asyncio.to_thread(_keep, path, found.encode())
+        except OSError as exc:  # a full disk ends no node
+            raise ServerError(f"the authorities of client certificates cannot be kept: {exc}") from exc
 
     @property
     def _asks(self) -> bool:

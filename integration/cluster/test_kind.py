@@ -162,6 +162,16 @@ def test_pods_and_cluster_nodes_reach_each_other(kind_cluster: StandIn, kind_nod
     assert status["hostIP"] == kind_cluster.gateway
 
 
+def test_a_pod_finds_the_api_server_where_it_is_told(kind_cluster: StandIn, web: str) -> None:
+    token = "$(cat /var/run/secrets/kubernetes.io/serviceaccount/token)"
+    server = "https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT"
+    header = f'--header "Authorization: Bearer {token}"'
+    ask = f"echo {server}; wget -q -O - --no-check-certificate {header} {server}/version"
+    told, _, answer = kind_cluster.kubectl("exec", web, "--", "sh", "-c", ask).partition("\n")
+    assert told == f"https://{kind_cluster.address}:6443"
+    assert json.loads(answer)["major"] == "1"
+
+
 def test_the_clusters_api_server_reaches_the_node(kind_cluster: StandIn, web: str) -> None:
     assert kind_cluster.kubectl("exec", web, "--", "cat", "/www/index.html") == "it works\n"
 

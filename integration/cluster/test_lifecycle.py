@@ -217,6 +217,14 @@ def test_a_post_start_that_fails(pods: Pods) -> None:
     pods.until(lambda: pods.status("hooked", "app")["restartCount"] >= 1)
 
 
+def test_while_its_first_post_start_runs_a_container_waits(pods: Pods) -> None:
+    app = shell("app", UNTIL_TERM, lifecycle={"postStart": {"exec": {"command": ["sleep", "5"]}}})
+    pods.run("hooked", app, restartPolicy="Always")
+    pods.until_event("hooked", "Normal", "Started", "Started container app")
+    assert pods.line("hooked") == ["0/1", "ContainerCreating", "0"]
+    pods.until_line("hooked", "1/1", "Running", "0")
+
+
 def test_a_deadline_fails_the_pod(pods: Pods) -> None:
     pods.run("late", shell("app", UNTIL_TERM), activeDeadlineSeconds=5)
     pods.until(lambda: pods.get("late")["status"]["phase"] == "Failed")

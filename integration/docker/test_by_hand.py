@@ -70,6 +70,16 @@ async def test_under_never_a_removed_app_fails_its_pod(records: Records, tmp_pat
     assert status["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
 
 
+async def test_under_never_a_removed_app_runs_again_while_another_does(records: Records, tmp_path: Path) -> None:
+    async with own_node(records, tmp_path) as node:
+        node.run(pod("removed", shell("app", UNTIL_TERM), shell("other", UNTIL_TERM)))
+        await node.until_up("app", "other")
+        records.client.remove_container(await node.container("app"), force=True)
+        status = await node.witness.until_restarted("app")
+        assert all("terminated" not in s["state"] for s in node.witness.statuses("app"))
+    assert status["lastState"]["terminated"]["exitCode"] == 137
+
+
 async def test_a_paused_container_that_does_not_answer_is_restarted(records: Records, tmp_path: Path) -> None:
     """The kernel still accepts connections for it, so only a probe that wants an answer notices."""
     web = f"mkdir /www; touch /www/x; httpd -p 80 -h /www; {UNTIL_TERM}"

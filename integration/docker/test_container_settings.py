@@ -18,8 +18,9 @@ import pytest
 
 from vkprovider.core.actions import StartContainer
 from vkprovider.core.create import Gathered, NodeFacts, plan_container, plan_sandbox
-from vkprovider.core.env import needed_objects, resolve_env
+from vkprovider.core.env import Whereabouts, needed_objects, resolve_env
 from vkprovider.core.objects import Objects
+from vkprovider.core.projections import Fetched
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import ContainerID, ObjectRef, PodUID
@@ -73,7 +74,7 @@ class Bench:
         self.objects: Objects = {}
         self.dirs = PodDirs(str(root))
         writer = VolumeWriter(engine, self.dirs, SystemClock())
-        self.files = PodFiles(self.dirs, writer, MEMORY)
+        self.files = PodFiles(self.dirs, writer, MEMORY, allocatable={})
         self.node = NodeFacts(name=engine.node, memory=MEMORY)
         self.sandbox = ContainerID("")
         self.ips: tuple[str, ...] = ()
@@ -83,7 +84,7 @@ class Bench:
         return decode_pod({"metadata": metadata, "spec": {"containers": list(containers), **spec}})
 
     async def begin(self, pod: Pod) -> None:
-        assert await self.files.prepare(pod, self.objects) == ()
+        assert await self.files.prepare(pod, Fetched(objects=self.objects)) == ()
         mounts = self.files.sandbox_mounts(pod)
         plan = plan_sandbox(pod, self.node, 0, await self.engine.sandbox_image(), mounts)
         self.sandbox = await self.engine.create(plan)
@@ -94,7 +95,8 @@ class Bench:
     async def start(self, pod: Pod, name: str = "app", attempt: int = 0) -> ContainerID:
         (container,) = (c for c in pod.spec.containers if c.name == name)
         needed = {ref: self.objects[ref] for ref in needed_objects(pod, container)}
-        env = resolve_env(pod, container, needed, host_ip="127.0.0.1", pod_ips=self.ips, node_name=self.engine.node)
+        where = Whereabouts(node_name=self.engine.node, host_ip="127.0.0.1", pod_ips=self.ips)
+        env = resolve_env(pod, container, needed, where)
         mounts = await self.files.container_mounts(pod, container, attempt, dict(env), self.ips)
         found = await self.engine.image(self.image)
         assert found is not None
@@ -201,6 +203,7 @@ async def test_hostname_hosts_and_resolver(bench: Bench) -> None:
     assert [line for line in found if line.startswith("nameserver")] == ["nameserver 9.9.9.9"]
     assert not [line for line in found if line.startswith("search")]
     assert "options ndots:3" in found
+    assert not [line for line in found if line.startswith("options") and line != "options ndots:3"]
     hosts = found[found.index("# Kubernetes-managed hosts file.") :]
     assert f"{ip}\tweb-0.db.shop.svc.cluster.local\tweb-0" in hosts
     assert hosts[-2:] == ["# Entries added by HostAliases.", "1.2.3.4\talias"]
@@ -323,7 +326,7 @@ async def test_an_update_of_a_config_map_is_seen_by_a_running_container(bench: B
     script = "cat /c/a; echo; cat /pinned; echo; ls /c"
     assert await bench.inside(running, script) == ["old", "old", "a", "gone"]
     bench.objects = {ref: {"data": {"a": "new", "b": "y"}}}
-    assert await bench.files.prepare(pod, bench.objects) == ()
+    assert await bench.files.prepare(pod, Fetched(objects=bench.objects)) == ()
     assert await bench.inside(running, script) == ["new", "old", "a", "b"]
 
 

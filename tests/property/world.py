@@ -26,6 +26,7 @@ from vkprovider.model.create import Mount
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.node.performer import Performer
+from vkprovider.standalone.objects import ManifestObjects
 
 T = TypeVar("T")
 
@@ -61,6 +62,9 @@ class NoFiles:
     async def container_mounts(self, *_: Any) -> tuple[Mount, ...]:
         return ()
 
+    async def seccomp_profile(self, name: str) -> str:
+        return ""
+
     async def remove(self, uid: PodUID) -> None:
         return None
 
@@ -90,7 +94,7 @@ class World:
         self.engine.add_image("busybox:1.28")
         self.settings = CoreSettings(node_name="node")
         node = NodeFacts(name="node", memory=1 << 30)
-        store: Any = None
+        store = ManifestObjects(())
         files: Any = NoFiles()
         self.performer = Performer(self.engine, store, files, node, self.clock, NoWatcher())
         self.roles = classify(pod)

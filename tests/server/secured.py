@@ -24,13 +24,15 @@ from vkprovider.server.tls import ServerTls
 
 
 class Reviews:
-    """``users`` by their tokens. ``failure`` is what becomes of each question."""
+    """``users`` by their tokens. ``failure`` is what becomes of each question; tokens wait for ``answering``."""
 
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
         self.tokens: list[str] = []
         self.asked: list[tuple[User, str, str]] = []
         self.failure: Exception | None = None
+        self.answering = asyncio.Event()
+        self.answering.set()
         self._allowed: set[tuple[str, str, str]] = set()
 
     def may(self, name: str, verb: str, subresource: str) -> None:
@@ -38,6 +40,7 @@ class Reviews:
 
     async def user(self, token: str) -> User | None:
         self.tokens.append(token)
+        await self.answering.wait()
         if self.failure is not None:
             raise self.failure
         return self.users.get(token)

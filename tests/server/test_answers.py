@@ -73,6 +73,20 @@ async def test_many_who_ask_the_same_make_one_question_that_outlives_the_first(o
     assert await asyncio.gather(*asking[1:]) == [1] * 49
 
 
+async def test_what_nobody_waits_for_any_more_is_not_asked(oracle: Oracle):
+    kept = Answers[int](QuickClock(), lambda answer: 10)
+    oracle.answers.clear()
+    asking = [asyncio.create_task(kept.get(key, oracle)) for key in range(2 * answers.AT_ONCE)]
+    for _ in range(answers.AT_ONCE):
+        await oracle.began.get()
+    for task in asking:
+        task.cancel()
+    await asyncio.wait(asking)
+    oracle.answers.set()
+    assert await kept.get("a", oracle) == answers.AT_ONCE + 1
+    assert oracle.at_once == 0
+
+
 async def test_few_questions_are_on_their_way(oracle: Oracle):
     kept = Answers[int](QuickClock(), lambda answer: 10)
     oracle.answers.clear()

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from tests.server.certificates import Authority, anonymous
 from tests.server.conftest import Node
 from tests.server.secured import Secured
+from vkprovider.model.access import User
+from vkprovider.server.answers import AT_ONCE
 from vkprovider.server.certificates import write_self_signed
 from vkprovider.server.reception import Limits
 
@@ -68,6 +71,21 @@ async def test_200_half_open_connections_keep_nobody_out(node: Node, secured: Se
             assert await heard(reader) == b""
         assert secured.reviews.tokens == []
         assert not opened[-1].at_eof()
+
+
+async def test_a_flood_of_tokens_keeps_nobody_out(node: Node, secured: Secured):
+    """And does not take the node's own connections to the API server."""
+    secured.reviews.answering.clear()
+    secured.reviews.users["s3cret"] = User(name="monitor")
+    async with secured.serving(node, FEW):
+        async with AsyncExitStack() as stack:
+            for number in range(3 * AT_ONCE):
+                _, writer = await stack.enter_async_context(connected(secured.port, anonymous()))
+                writer.write(HEADERS + f"Authorization: Bearer {number}\r\n\r\n".encode())
+            assert await secured.ask(secured.authority.client("CN=monitor")) == (200, "ok")
+            assert len(secured.reviews.tokens) <= AT_ONCE
+        secured.reviews.answering.set()
+        assert await secured.ask(anonymous(), token="s3cret") == (200, "ok")
 
 
 @pytest.mark.parametrize("says", [b"", b"\x16\x03\x01", HEADERS, HEADERS + b"Authorization: Bearer x\r\n\r\n"])
@@ -145,7 +163,9 @@ async def test_certificates_are_taken_up_as_they_change(node: Node, secured: Sec
     async with secured.serving(node, FEW):
         first = await certificate()
         await asyncio.to_thread(secured.pair.write_text, "half written")
-        assert await certificate() == first
+        with capture_logs() as said:
+            assert [await certificate(), await certificate()] == [first, first]
+        assert [line["log_level"] for line in said] == ["warning"]  # once, not with each client
         await asyncio.to_thread(write_self_signed, secured.pair, ["node"], secured.clock.now())
         assert await certificate() != first
         assert (await secured.ask(before))[0] == 200

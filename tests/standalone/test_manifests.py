@@ -285,10 +285,7 @@ BAD: dict[str, tuple[str, list[str]]] = {
     ),
     "volume that is not honoured": (
         JOB + "      volumes: [{name: v, nfs: {server: s}}]\n",
-        [
-            f"{HERE}spec.template.spec.volumes[0].nfs: "
-            "known to Kubernetes, but vkprovider does not honour it"
-        ],
+        [f"{HERE}spec.template.spec.volumes[0].nfs: known to Kubernetes, but vkprovider does not honour it"],
     ),
     "a managed Job": (
         JOB + "  managedBy: example.com/mine\n",

@@ -236,14 +236,22 @@ _NETWORK = (
     Difference(
         "vkprovider.core.network_files",
         "`dnsPolicy: ClusterFirst`, the default, gives pods the cluster's DNS.",
-        "It gives them the resolver of their node, as `Default` does.",
-        "The cluster's DNS is behind its service network, of which the machine of a virtual node is no part.",
+        "It gives them the resolver of their node, as `Default` does, unless `--cluster-dns` names another.",
+        "The cluster's DNS is behind its service network, of which the machine of a virtual node is seldom a part.",
     ),
     Difference(
-        "vkprovider.core.env",
-        "Containers find the services of their namespace in variables such as `KUBERNETES_SERVICE_HOST`.",
-        "There are no such variables.",
-        "The addresses in them are of the service network, too.",
+        "vkprovider.kube.pod_network",
+        "`KUBERNETES_SERVICE_HOST` and its like are the address and port of the Service `kubernetes`.",
+        "They are those by which the node itself reaches the API server, in a kind cluster those of its control "
+        "plane, or what `--service-host` says. Where the node speaks to a loopback address they are the Service's.",
+        "Only kube-proxy leads from a Service's address to its pods, and the machine of a virtual node seldom has it.",
+    ),
+    Difference(
+        "vkprovider.core.security",
+        "A pod that asks for an AppArmor profile is rejected where the host has no AppArmor.",
+        "It runs, and a Warning event `NotConfined` says what its containers are not confined by. So it is with "
+        "seccomp and SELinux.",
+        "What a host withholds is nothing that its user could grant.",
     ),
 )
 
@@ -316,7 +324,7 @@ UNSENT_EVENTS: Mapping[str, str] = {
     "FreeDiskSpaceFailed": _NO_IMAGE_GC,
     "ImageGCFailed": _NO_IMAGE_GC,
     "ContainerGCFailed": "a removal that fails is tried again, and said in the log",
-    "MissingClusterDNS": "every pod has the resolver of its node, and it would be said of each",
+    "MissingClusterDNS": "without `--cluster-dns` every pod has the resolver of its node, and it would be said of each",
 }
 
 

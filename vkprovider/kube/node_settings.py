@@ -44,6 +44,7 @@ class NodeFlags(msgspec.Struct, frozen=True, kw_only=True):
     disable_taint: bool = False
     internal_ip: str = ""
     port: int = 0
+    read_only_port: int = 0
     client_ca_file: str = ""
     tls_cert_file: str = ""
     tls_private_key_file: str = ""
@@ -77,6 +78,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     taint: Taint | None = DEFAULT_TAINT
     internal_ip: str = ""
     port: int = KUBELET_PORT
+    read_only_port: int = 0  # of loopback, for metrics without credentials; 0 for none
     client_ca_file: str = ""  # "" for those that the API server publishes
     tls_cert_file: str = ""  # with tls_private_key_file; "" for a certificate of the node's own making
     tls_private_key_file: str = ""
@@ -103,7 +105,8 @@ def load_node_settings(flags: NodeFlags, environ: Mapping[str, str], hostname: s
         labels=_labels(flags.labels),
         taint=None if flags.disable_taint else _taint(flags.taint, environ),
         internal_ip=_address(flags.internal_ip or environ.get("VKUBELET_POD_IP", "")),
-        port=_port(str(flags.port or environ.get("KUBELET_PORT") or KUBELET_PORT)),
+        port=_port("--port, KUBELET_PORT", str(flags.port or environ.get("KUBELET_PORT") or KUBELET_PORT)),
+        read_only_port=_port("--read-only-port", str(flags.read_only_port)) if flags.read_only_port else 0,
         client_ca_file=flags.client_ca_file or environ.get("APISERVER_CA_CERT_LOCATION", ""),
         tls_cert_file=pair[0],
         tls_private_key_file=pair[1],
@@ -220,9 +223,9 @@ def _address(given: str) -> str:
         raise ConfigError(f"--internal-ip, VKUBELET_POD_IP: {given!r} is not an IP address") from exc
 
 
-def _port(given: str) -> int:
+def _port(flag: str, given: str) -> int:
     if not given.isdecimal() or not 0 < int(given) <= _MAX_PORT:
-        raise ConfigError(f"--port, KUBELET_PORT: {given!r} is not a port number")
+        raise ConfigError(f"{flag}: {given!r} is not a port number")
     return int(given)
 
 

@@ -1,4 +1,4 @@
-"""Every field of Pods and Jobs that Kubernetes knows, and what becomes of it here: the models and the table beside them.
+"""Every field of Pods and Jobs that Kubernetes knows, and what becomes of it here: the models, and the table of others.
 
 ``python -m vkprovider.model.supported`` prints the reference page; ``make reference`` writes it.
 """
@@ -131,15 +131,15 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "<!-- Generated from vkprovider/model by `make reference`. -->"
     yield ""
-    yield "Every field of Pods and Jobs in Kubernetes 1.34. `vkprovider features` prints the same list, and with `-o json`"
-    yield "for programs. No field is passed over in silence:"
+    yield "Every field of Pods and Jobs in Kubernetes 1.34. `vkprovider features` prints it too, with `-o json` for"
+    yield "programs. No field is passed over in silence:"
     yield ""
     yield "- **honoured**: as a kubelet does it, but for [the differences](differences-from-kubelet.md)."
     yield "- **placement**: it speaks to schedulers, controllers or the API server. A node has nothing to do."
     yield "- **warned**: the pod runs without it, and says so: with a Warning event `UnsupportedField` that names the"
     yield "  field, or a warning of `vkprovider run`. So it is with fields that are newer than vkprovider."
-    yield "- **refused**: to run the pod without it would be wrong. It fails at admission with reason `UnsupportedField`;"
-    yield "  `vkprovider run` does not begin."
+    yield "- **refused**: to run the pod without it would be wrong. It fails at admission, with reason"
+    yield "  `UnsupportedField`; `vkprovider run` does not begin."
     yield ""
     yield "Fields of `Job.spec` are those of `vkprovider run`. In a cluster Jobs are run by its controller."
     for section in sections():

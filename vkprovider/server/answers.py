@@ -20,7 +20,7 @@ class Answers(Generic[V]):
         self._clock = clock
         self._seconds = seconds
         self._kept: dict[Hashable, tuple[float, V]] = {}
-        self._asking: dict[Hashable, asyncio.Task[V]] = {}
+        self._asked: dict[Hashable, _Asked[V]] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def get(self, key: Hashable, ask: Callable[[], Awaitable[V]]) -> V:
@@ -28,11 +28,17 @@ class Answers(Generic[V]):
         until, answer = self._kept.get(key, (0.0, None))
         if answer is not None and self._clock.monotonic() < until:
             return answer
-        task = self._asking.get(key)
-        if task is None:
-            task = self._asking[key] = asyncio.get_running_loop().create_task(self._ask(key, ask))
-            task.add_done_callback(lambda done: self._asked(key, done))
-        return await asyncio.shield(task)  # others may wait for it, when the one that began is gone
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = self._asked[key] = _Asked(asyncio.get_running_loop().create_task(self._ask(key, ask)))
+        asked.waiting += 1
+        try:
+            return await asyncio.shield(asked.task)
+        finally:
+            asked.waiting -= 1
+            if not asked.waiting:  # what nobody waits for any more is not asked
+                del self._asked[key]
+                asked.task.cancel()
 
     async def _ask(self, key: Hashable, ask: Callable[[], Awaitable[V]]) -> V:
         async with self._turns:
@@ -44,7 +50,10 @@ class Answers(Generic[V]):
                 del self._kept[next(iter(self._kept))]
         return answer
 
-    def _asked(self, key: Hashable, task: asyncio.Task[V]) -> None:
-        del self._asking[key]
-        if not task.cancelled():
-            task.exception()  # it has been seen, even if nobody waits any more
+
+class _Asked(Generic[V]):
+    """A question on its way, and how many wait for the answer."""
+
+    def __init__(self, task: asyncio.Task[V]) -> None:
+        self.task = task
+        self.waiting = 0

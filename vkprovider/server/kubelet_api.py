@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -21,6 +21,9 @@ from vkprovider.wire.outcome import Outcome
 
 Admit = Callable[[web.Request], Awaitable[None]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Metrics = Mapping[str, Callable[[], bytes]]
+"""What is answered below ``/metrics``, by path."""
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _POD = "/{namespace}/{pod}"
 _POD_AND_UID = "/{namespace}/{pod}/{uid}"
 
@@ -28,18 +31,20 @@ _POD_AND_UID = "/{namespace}/{pod}/{uid}"
 class KubeletApi:
     """What is asked of this node. ``admit`` sees each request first and raises Refused for those that may not."""
 
-    def __init__(self, pods: PodIndex, engine: ContainerEngine, clock: Clock, admit: Admit) -> None:
+    def __init__(
+        self, pods: PodIndex, engine: ContainerEngine, clock: Clock, admit: Admit, metrics: Metrics | None = None
+    ) -> None:
         self._lookup = Lookup(pods, engine)
         self._engine = engine
         self._clock = clock
         self._admit = admit
+        self._metrics = metrics or {}
         self._sessions = Sessions()
 
     def application(self) -> web.Application:
         """To be served by a runner that cancels handlers when their client is gone."""
         app = web.Application(middlewares=[self._guard])
-        for path in ("/healthz", "/healthz/ping"):
-            app.router.add_get(path, self._healthz)
+        add_reads(app, self._metrics)
         app.router.add_get(f"/containerLogs{_POD}/{{container}}", self._logs)
         for method in ("GET", "POST"):  # a WebSocket's request is a GET
             for pod in (_POD, _POD_AND_UID):
@@ -57,9 +62,6 @@ class KubeletApi:
             return await handler(request)
         except Refused as exc:
             return web.Response(status=exc.status, text=str(exc))
-
-    async def _healthz(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(text="ok")
 
     async def _exec(self, request: web.Request) -> web.StreamResponse:
         options = stream_options(request.query)
@@ -111,3 +113,23 @@ class KubeletApi:
 
     async def _close(self, _: web.Application) -> None:
         await self._sessions.close()
+
+
+def read_only(metrics: Metrics) -> web.Application:
+    """What anybody on this machine may be told: whether the node lives, and its numbers."""
+    app = web.Application()
+    add_reads(app, metrics)
+    return app
+
+
+def add_reads(app: web.Application, metrics: Metrics) -> None:
+    async def healthz(_: web.Request) -> web.StreamResponse:
+        return web.Response(text="ok")
+
+    async def numbers(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=metrics[request.path](), headers={"Content-Type": METRICS_TYPE})
+
+    for path in ("/healthz", "/healthz/ping"):
+        app.router.add_get(path, healthz)
+    for path in metrics:
+        app.router.add_get(path, numbers)

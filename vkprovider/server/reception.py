@@ -60,6 +60,7 @@ class Reception:
                 task = loop.create_task(self._receive(connection, server()))
                 self._strangers[task] = None
                 task.add_done_callback(lambda done: self._strangers.pop(done, None))
+                await asyncio.sleep(0)  # so that it has begun before it may have to make room
         finally:
             strangers = list(self._strangers)
             for task in strangers:
@@ -76,11 +77,10 @@ class Reception:
         """Shake hands, and see the client become known, in time; or else hang up."""
         loop, seconds = asyncio.get_running_loop(), self._limits.seconds
         event = self._admitted[protocol] = asyncio.Event()
-        transport: asyncio.Transport | None = None
         try:
             async with asyncio.timeout(seconds):
                 context = await self._tls.context()
-                transport, _ = await loop.connect_accepted_socket(
+                await loop.connect_accepted_socket(
                     lambda: protocol, connection, ssl=context, ssl_handshake_timeout=seconds
                 )
                 await event.wait()
@@ -88,7 +88,8 @@ class Reception:
             log.debug("a client is not taken in", error=str(exc))
         finally:
             del self._admitted[protocol]
-            if transport is None:
-                connection.close()
-            elif not event.is_set():
-                transport.abort()
+            if not event.is_set():
+                if protocol.transport is not None:
+                    protocol.transport.abort()
+                else:
+                    connection.close()

@@ -1,0 +1,1 @@
+"""What Prometheus is told, in the kubelet's names where it has one. The only importer of ``prometheus_client``."""
