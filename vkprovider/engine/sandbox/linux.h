@@ -3,10 +3,10 @@
 #if defined(__x86_64__)
 
 enum {
-	SYS_read = 0, SYS_write = 1, SYS_close = 3, SYS_lseek = 8, SYS_rt_sigprocmask = 14, SYS_socket = 41, SYS_connect = 42,
-	SYS_shutdown = 48, SYS_setsockopt = 54, SYS_clone = 56, SYS_exit = 60, SYS_wait4 = 61, SYS_kill = 62,
-	SYS_rt_sigtimedwait = 128, SYS_prctl = 157, SYS_getdents64 = 217, SYS_openat = 257, SYS_fchownat = 260,
-	SYS_unlinkat = 263, SYS_renameat = 264, SYS_fchmodat = 268, SYS_statx = 332,
+	SYS_read = 0, SYS_write = 1, SYS_close = 3, SYS_lseek = 8, SYS_rt_sigprocmask = 14, SYS_getpid = 39, SYS_socket = 41,
+	SYS_connect = 42, SYS_shutdown = 48, SYS_setsockopt = 54, SYS_clone = 56, SYS_exit = 60, SYS_wait4 = 61,
+	SYS_kill = 62, SYS_getppid = 110, SYS_rt_sigtimedwait = 128, SYS_prctl = 157, SYS_getdents64 = 217, SYS_openat = 257,
+	SYS_fchownat = 260, SYS_unlinkat = 263, SYS_renameat = 264, SYS_fchmodat = 268, SYS_statx = 332,
 };
 
 #define O_DIRECTORY 0200000
@@ -29,7 +29,8 @@ __asm__(".globl _start\n_start: xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp
 enum {
 	SYS_unlinkat = 35, SYS_renameat = 38, SYS_fchmodat = 53, SYS_fchownat = 54, SYS_openat = 56, SYS_close = 57,
 	SYS_getdents64 = 61, SYS_lseek = 62, SYS_read = 63, SYS_write = 64, SYS_exit = 93, SYS_kill = 129,
-	SYS_rt_sigprocmask = 135, SYS_rt_sigtimedwait = 137, SYS_prctl = 167, SYS_socket = 198, SYS_connect = 203,
+	SYS_rt_sigprocmask = 135, SYS_rt_sigtimedwait = 137, SYS_prctl = 167, SYS_getpid = 172,
+	SYS_getppid = 173, SYS_socket = 198, SYS_connect = 203,
 	SYS_setsockopt = 208, SYS_shutdown = 210, SYS_clone = 220, SYS_wait4 = 260, SYS_statx = 291,
 };
 

@@ -362,11 +362,13 @@ static void copy(long from, long to)
 /* One process for each direction: neither may wait for the other. */
 static void relay(long fd)
 {
-	long child = CALL5(clone, SIGCHLD, 0, 0, 0, 0);
+	long parent = CALL3(getpid, 0, 0, 0), child = CALL5(clone, SIGCHLD, 0, 0, 0, 0);
 	if (child < 0) {
 		complain_of(child);
 	} else if (child == 0) {
 		CALL3(prctl, PR_SET_PDEATHSIG, SIGKILL, 0);
+		if (CALL3(getppid, 0, 0, 0) != parent)
+			return; /* it had been killed already */
 		CALL3(close, 1, 0, 0); /* or the end of the output would be the end of the input too */
 		CALL3(close, 2, 0, 0);
 		copy(0, fd);
