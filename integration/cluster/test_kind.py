@@ -29,6 +29,7 @@ from .waiting import eventually
 pytestmark = [pytest.mark.cluster, pytest.mark.docker]
 
 READY = "--for=condition=Ready"
+DEPLOY = ROOT / "deploy"
 TUTORIAL = ROOT / "docs" / "tutorials" / "kind.md"
 
 
@@ -214,12 +215,11 @@ def test_the_only_cluster_needs_no_name_and_of_two_one_must_be_chosen(kind_clust
 # --- vkprovider itself in a container ---------------------------------------------------------------------------
 
 
-def in_container(image: str, cluster: StandIn, node: str, folder: Path, *volumes: str) -> list[str]:
-    """What `docker run` is to be given, as docs/how-to/run-as-a-service.md has it."""
-    socket_path = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
-    mounts = [f"--volume={volume}" for volume in (f"{socket_path}:/var/run/docker.sock", *volumes)]
-    flags = ["--nodename", node, "--kind", cluster.name, "--state-dir", str(folder), "--port", str(free_ports(1)[0])]
-    return ["--network=host", f"--name={node}", *mounts, image, "node", *flags]
+def run_in_container(image: str, cluster: StandIn, node: str, folder: Path) -> None:
+    """As docs/how-to/run-as-a-service.md has it."""
+    environment = os.environ | {"IMAGE": image, "NAME": node, "STATE_DIR": str(folder)}
+    flags = ["--nodename", node, "--kind", cluster.name, "--port", str(free_ports(1)[0])]
+    subprocess.run([DEPLOY / "docker" / "run-node.sh", *flags], check=True, env=environment, capture_output=True)
 
 
 @pytest.mark.timeout(900)
@@ -231,7 +231,7 @@ def test_a_node_in_a_container_runs_pods_beside_itself(
     volumes = [{"name": "told", "configMap": {"name": pod}}]
     spec = on(node, told | {"volumeMounts": [{"name": "told", "mountPath": "/told"}]}, volumes=volumes)
     kind_cluster.kubectl("create", "configmap", pod, "--from-literal=words=mounted")
-    docker("run", "--detach", *in_container(own_image, kind_cluster, node, tmp_path, f"{tmp_path}:{tmp_path}"))
+    run_in_container(own_image, kind_cluster, node, tmp_path)
     try:
         eventually(lambda: node in kind_cluster.kubectl("get", "nodes", "--output=name"), 60)
         manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod}, "spec": spec}
@@ -254,7 +254,10 @@ def test_a_container_without_the_hosts_state_directory_is_told_so(
     kind_cluster: StandIn, own_image: str, image: None, tmp_path: Path
 ) -> None:
     node, folder = new_name(), tmp_path / "state"
-    command = ["docker", "run", "--rm", *in_container(own_image, kind_cluster, node, folder)]
+    socket_path = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
+    container = ["--rm", "--network=host", f"--volume={socket_path}:/var/run/docker.sock", own_image]
+    command = ["docker", "run", *container, "node", "--nodename", node, "--kind", kind_cluster.name]
+    command += ["--state-dir", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 125
     assert done.stderr.splitlines()[-1] == (
