@@ -67,7 +67,7 @@ async def test_a_container_is_as_it_was_asked_for(bench: DockerBench, tmp_path: 
         grep CapBnd /proc/self/status
         cat /proc/self/oom_score_adj
         cat /proc/sys/net/ipv4/ip_unprivileged_port_start
-        grep '^[a-z]' /etc/resolv.conf | sort
+        grep -E '^(options|search) ' /etc/resolv.conf | sort
     """
     lines = await output(
         bench,
@@ -77,7 +77,6 @@ async def test_a_container_is_as_it_was_asked_for(bench: DockerBench, tmp_path: 
         user="12:34",
         groups=("56", "78"),
         hostname="named",
-        dns_servers=("192.0.2.1",),
         dns_searches=("example.test",),
         dns_options=("ndots:5",),
         mounts=(
@@ -97,7 +96,7 @@ async def test_a_container_is_as_it_was_asked_for(bench: DockerBench, tmp_path: 
         *("12", "34", "34 56 78", "named", "value with spaces"),
         *("from the host", "read-only mount", "read-only root", "empty volume"),
         *("NoNewPrivs:\t1", "CapBnd:\t0000000000000001", "500", "7"),
-        *("nameserver 192.0.2.1", "options ndots:5", "search example.test"),
+        *("options ndots:5", "search example.test"),
     ]
 
 
