@@ -45,7 +45,8 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     """A new namespace where pods are admitted; it goes with all it holds."""
     name = f"test-{uuid4().hex[:8]}"
     cluster.kubectl("create", "namespace", name)
-    eventually(lambda: cluster.get("serviceaccounts", f"--namespace={name}")["items"])
+    # The controller that makes the account is slow to come back from an outage that an earlier test has made.
+    eventually(lambda: cluster.get("serviceaccounts", f"--namespace={name}")["items"], 90)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
 
