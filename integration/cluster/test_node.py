@@ -78,10 +78,14 @@ def told(pod: str, node: NodeProcess) -> list[tuple[str, str, str, str]]:
 
 
 def events(described: str) -> list[tuple[str, ...]]:
-    """Type, reason, source and message of each event in what `kubectl describe` prints."""
+    """Type, reason, source and message of each event in what `kubectl describe` prints.
+
+    From 1.35 on kubectl puts the part of the object that an event is about before the message.
+    """
     _, _, table = described.partition("\nEvents:\n")
     rows = [re.split(r" {2,}", line.strip(), maxsplit=4) for line in table.splitlines()[2:] if line.strip()]
-    return [(kind, reason, source, message) for kind, reason, _, source, message in rows]
+    part = re.compile(r"^spec\.[\w.]+\{[^}]+\}: ")
+    return [(kind, reason, source, part.sub("", message)) for kind, reason, _, source, message in rows]
 
 
 def container(described: str, name: str) -> dict[str, Any]:
