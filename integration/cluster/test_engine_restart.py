@@ -14,6 +14,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.plugins.real_parts import missing
+
 from .clients import Cluster
 from .home import Home, docker
 from .identities import Access
@@ -36,9 +38,9 @@ def engine(*arguments: str) -> str:
 def second_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """For this test and its node: an engine that may be stopped."""
     if os.geteuid() != 0 or not shutil.which("debootstrap"):
-        pytest.skip("a second engine needs root and debootstrap")
+        missing("a second engine needs root and debootstrap")
     if Path("/run/vkprovider-engine-26.1").exists():
-        pytest.skip("the second engine is in use")
+        missing("the second engine is in use")
     monkeypatch.setenv("DOCKER_HOST", engine())
     try:
         make_image()

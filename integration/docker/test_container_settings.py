@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.plugins.real_parts import missing
 from vkprovider.core.actions import StartContainer
 from vkprovider.core.create import Gathered, NodeFacts, plan_container, plan_sandbox
 from vkprovider.core.env import Whereabouts, needed_objects, resolve_env
@@ -42,7 +43,7 @@ def image() -> Iterator[str]:
     name = f"vkprovider-test/settings:{uuid.uuid4().hex[:8]}"
     busybox = Path("/bin/busybox")
     if not busybox.exists():
-        pytest.skip("needs /bin/busybox (Debian: busybox-static)")
+        missing("needs /bin/busybox (Debian: busybox-static)")
     applets = subprocess.run([busybox, "--list"], check=True, capture_output=True, text=True).stdout.split()
     root = io.BytesIO()
     with tarfile.open(fileobj=root, mode="w") as archive:
