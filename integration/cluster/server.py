@@ -7,6 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+# busybox, which the pods of the tests run, knows no signatures of TLS 1.2 but those with SHA-1, and Go from 1.25 on
+# takes them only when asked
+WITH_SHA1 = {"GODEBUG": "tlssha1=1"}
+
 
 class ServerError(RuntimeError):
     """A server ended by itself, is not ready in time (the message has the last lines of its log), or runs already."""
@@ -40,7 +44,12 @@ class Server:
         """
         if self.pid is not None:
             raise ServerError(f"{self.name} runs already")
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "CONTROLPLANE_ENDS_WITH_STDIN": "1"}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._folder),
+            "CONTROLPLANE_ENDS_WITH_STDIN": "1",
+            **WITH_SHA1,
+        }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command, cwd=self._folder, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log

@@ -25,6 +25,7 @@ from integration.cluster.binaries import find_binaries
 from integration.cluster.clients import Cluster, KubectlError
 from integration.cluster.controlplane import LOOPBACK, ControlPlane
 from integration.cluster.nodes import IMAGE, make_image
+from integration.cluster.server import WITH_SHA1
 from integration.cluster.waiting import eventually
 
 PORT = 6443
@@ -123,6 +124,7 @@ class StandIn(Cluster):
             *("run", "--detach", "--name", self.container, "--hostname", self.container, "--network", self.network),
             *(f"--label={label.format(self.name)}" for label in LABELS),
             *(f"--volume={mount}" for mount in mounts),
+            *(f"--env={name}={value}" for name, value in WITH_SHA1.items()),
             *("--user", f"{getuid()}:{getgid()}", "--publish", f"{LOOPBACK}::{PORT}/TCP", IMAGE, "sh", "-c", BEGIN),
         )
 
