@@ -53,6 +53,7 @@ test-cluster: engine venv parts controlplane ## the tests on a real control plan
 reference: venv ## write the reference pages that are made from code
 	$(BIN)/python -m vkprovider.core.differences >docs/reference/differences-from-kubelet.md
 	$(BIN)/python -m vkprovider.model.supported >docs/reference/supported-fields.md
+	cp vkprovider/sidecarset/crds/*.yaml deploy/sidecarset/
 
 bench: engine venv parts controlplane ## speed, as ratios to raw Docker calls
 	@$(BIN)/python -m integration.benchmarks.run_speed

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from tests.fakes.api_server import PATIENCE, FakeApiServer, write_kubeconfig
 from tests.fakes.node import LivingNode
+from tests.fakes.usages import FakeUsages
 from tests.fakes.virtual_time import virtual_time
 from tests.kube.pods import pod
 from tests.kube.quick_clock import QuickClock
@@ -29,7 +30,9 @@ from vkprovider.node.clock import SystemClock
 from vkprovider.node.dispatcher import Dispatcher
 from vkprovider.node_server import NEED, UNKNOWN, NodeServer, WorkerIndex
 from vkprovider.server.certificates import write_self_signed
+from vkprovider.server.reads import Numbers
 from vkprovider.server.refusals import ServerError
+from vkprovider.telemetry.node_meter import NodeMeter
 
 
 @virtual_time
@@ -68,7 +71,10 @@ class Given:
         chosen = msgspec.structs.replace(self.settings, **settings)
         server = NodeServer(chosen, self.api, self.folder, QuickClock())
         around = node.around()
-        return server, asyncio.create_task(server.run(Dispatcher(around), node.engine, around.tally))
+        meter = NodeMeter(QuickClock())
+        usages = FakeUsages()
+        numbers = Numbers("node", usages, usages)
+        return server, asyncio.create_task(server.run(Dispatcher(around), node.engine, around.tally, meter, numbers))
 
     async def shown(self, server: NodeServer) -> str:
         """The certificate that clients see."""

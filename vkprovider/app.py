@@ -27,14 +27,20 @@ from vkprovider.node.checkpoint import FileCheckpoint
 from vkprovider.node.clock import SystemClock
 from vkprovider.node.disk_limits import DiskLimits
 from vkprovider.node.dispatcher import Dispatcher
+from vkprovider.node.log_dirs import LogDirs
 from vkprovider.node.log_setup import set_up_logging
 from vkprovider.node.performer import Performer
 from vkprovider.node.pod_dirs import PodDirs
 from vkprovider.node.pod_files import PodFiles
+from vkprovider.node.pod_logs import PodLogs
+from vkprovider.node.pod_uses import PodUses
 from vkprovider.node.pod_worker import Surroundings
+from vkprovider.node.pulling import Puller
+from vkprovider.node.secret_memory import ON_DISK, close_memory, open_memory
 from vkprovider.node.sweep import sweep
 from vkprovider.node.termination_message import TerminationMessages
 from vkprovider.node.volume_writer import VolumeWriter
+from vkprovider.node.watchers import Watchers
 from vkprovider.ports import ObjectStore, PullProgress
 from vkprovider.standalone.display import Display
 from vkprovider.standalone.identity import identify
@@ -141,7 +147,8 @@ async def _conduct(
         session.display.note(f"taking over an interrupted run of the same manifests ({directory.run_id})")
     begun = directory.content.began_at
     given = enumerate((*manifests.jobs, *manifests.pods))
-    await runner.begin(dispatcher, [identify(raw, directory.run_id, number, begun) for number, raw in given])
+    objects = [identify(raw, directory.run_id, number, begun) for number, raw in given]
+    await runner.begin(dispatcher, objects, manifests.sidecars)
     await runner.until_over()
     kept = options.keep and runner.interrupted is None
     await runner.conclude(keep=kept)
@@ -213,7 +220,8 @@ class _Session:
         try:
             engine = DockerEngine(self.directory.node, sandbox_image=self._settings.sandbox_image)
             self._info = await engine.info()
-            for limitation in engine.limitations:
+            self.dirs.memory = await open_memory(self.directory.path, self._info)
+            for limitation in (*engine.limitations, *(() if self.dirs.memory else (ON_DISK,))):
                 log.info(limitation)
         except (VkError, asyncio.CancelledError):
             if not self._checkpoint.load_all():
@@ -224,6 +232,7 @@ class _Session:
             yield engine
         finally:
             await engine.close()
+            await close_memory(self.dirs.memory)
 
     @asynccontextmanager
     async def node(self, follower: LogFollower | None) -> AsyncIterator[Dispatcher]:
@@ -231,15 +240,20 @@ class _Session:
 
         If its ears fail for good, so does the process: the containers go on, and the next start adopts them.
         """
-        dispatcher = Dispatcher(await self._surroundings(follower))
+        assert self._engine is not None
+        logs = PodLogs(self._engine, LogDirs(self.dirs), self.clock)
+        dispatcher = Dispatcher(await self._surroundings(follower, logs))
         async with asyncio.TaskGroup() as group:
             ears = group.create_task(dispatcher.run(), name="engine changes")
-            limits = group.create_task(DiskLimits(dispatcher.workers, self.dirs, self.display, self.clock).run())
+            uses = PodUses(self._engine, self._engine.usages(str(self.directory.path), self.clock), self.dirs)
+            limits = group.create_task(DiskLimits(dispatcher.workers, self.dirs, self.display, self.clock, uses).run())
+            log_files = group.create_task(logs.run())
             try:
                 with self._interruptible():
                     yield dispatcher
             finally:
                 limits.cancel()
+                log_files.cancel()
                 ears.cancel()
                 with suppress(asyncio.CancelledError):
                     await ears
@@ -251,21 +265,27 @@ class _Session:
             self.runner.resume(dispatcher, checkpoint.pod, checkpoint.record)
         return bool(saved)
 
-    async def _surroundings(self, follower: LogFollower | None) -> Surroundings:
+    async def _surroundings(self, follower: LogFollower | None, logs: PodLogs) -> Surroundings:
         engine, info = self._engine, self._info
         assert engine is not None
         dns = Dns(node=parse_resolv_conf(await asyncio.to_thread(RESOLV_CONF.read_text, errors="replace")))
         allocatable = {"cpu": str(info.cpus), "memory": str(info.memory)}
         node = NodeFacts(
-            name=self.directory.node, memory=info.memory, dns=dns, enforced=info.security, allocatable=allocatable
+            name=self.directory.node,
+            memory=info.memory,
+            dns=dns,
+            enforced=info.security,
+            allocatable=allocatable,
+            limits_pods=info.pod_limits,
         )
         writer = VolumeWriter(engine, self.dirs, self.clock)
         profiles = self._settings.state_dir / PROFILES
         files = PodFiles(self.dirs, writer, info.memory, allocatable=allocatable, dns=dns, profiles=profiles)
-        watcher = _Watchers(self.display, follower)
+        watcher = Watchers(_Watchers(self.display, follower), logs)
+        puller = Puller(engine, self._objects, self.clock, watcher)
         return Surroundings(
             engine=engine,
-            performer=Performer(engine, self._objects, files, node, self.clock, watcher),
+            performer=Performer(engine, self._objects, files, node, self.clock, puller),
             messages=TerminationMessages(engine, files.termination_message),
             settings=CoreSettings(node_name=node.name, host_ip=node.host_ip, forgive=self._settings.forgive),
             clock=self.clock,

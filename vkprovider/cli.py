@@ -34,6 +34,14 @@ _sandbox_image = click.option(
     "--sandbox-image", metavar="IMAGE", default="", help="Use this sandbox image, not the built-in one."
 )
 
+_destination_label = click.option(
+    "--destination-label",
+    "destination_labels",
+    metavar="K=V",
+    multiple=True,
+    help="What means virtual nodes, on pods and namespaces (default: alibabacloud.com/eci=true, .../acs=true).",
+)
+
 
 def _only(value: str, reason: str) -> Callable[..., None]:
     """The callback of an option that can say only what is the case anyway."""
@@ -70,6 +78,70 @@ def _of_virtual_kubelet(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _resources(command: Callable[..., None]) -> Callable[..., None]:
+    """The options about what of the machine is for pods."""
+    for decorate in (
+        click.option(
+            "--nvidia-gpus", metavar="ID,...", default="", help="GPUs for pods, or none (default: all found)."
+        ),
+        click.option("--device", metavar="NAME=PATH[*N]", multiple=True, help="Offer a device as example.com/name."),
+        click.option("--pod-max-pids", metavar="N", type=int, default=0, help="Processes that a pod may have."),
+        click.option(
+            "--eviction-pressure-transition-period",
+            metavar="DURATION",
+            default="",
+            help="How long a pressure is shown after it has gone (default: 5m).",
+        ),
+        click.option(
+            "--eviction-hard",
+            metavar="SIGNAL<Q,...",
+            default=None,
+            help="When pods must end to make room (as a kubelet).",
+        ),
+        click.option("--kube-reserved", metavar="R=Q,...", default="", help="The same, added to that."),
+        click.option("--system-reserved", metavar="R=Q,...", default="", help="Resources that are kept from pods."),
+    ):
+        command = decorate(command)
+    return command
+
+
+def _logs(command: Callable[..., None]) -> Callable[..., None]:
+    """The options about what pods say."""
+    for decorate in (
+        click.option("--pod-logs-dir", metavar="DIR", default="", help="Write all pods' logs there, for collectors."),
+        click.option("--container-log-max-files", metavar="N", type=int, default=5, show_default=True),
+        click.option("--container-log-max-size", metavar="SIZE", default="10Mi", show_default=True),
+    ):
+        command = decorate(command)
+    return command
+
+
+def _images(command: Callable[..., None]) -> Callable[..., None]:
+    """The options about what pods are made from."""
+    percent = click.IntRange(0, 100)
+    for decorate in (
+        click.option("--maximum-image-gc-age", metavar="DURATION", default="", help="Unused for so long, it goes."),
+        click.option("--minimum-image-ttl-duration", metavar="DURATION", default="", help="It stays so long (2m)."),
+        click.option("--image-gc-low-threshold", type=percent, default=80, show_default=True, help="Down to this."),
+        click.option(
+            "--image-gc-high-threshold",
+            type=percent,
+            default=85,
+            show_default=True,
+            help="With so many percent of the disk taken, unused images that this node has pulled are removed.",
+        ),
+        click.option(
+            "--registry-config",
+            metavar="FILE",
+            type=click.Path(dir_okay=False),
+            default="",
+            help="Logins for pulls, tried after those of pods: a config.json as 'docker login' writes it.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(vkprovider.__version__, prog_name="vkprovider", message="%(prog)s %(version)s")
 def cli() -> None:
@@ -91,9 +163,9 @@ def cli() -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Log what vkprovider does, and what the engine's host withholds.")
 @_state_dir
 def run(**options: Any) -> None:
-    """Run Pods and Jobs from manifests on Docker, without a cluster; '-' reads standard input.
+    """Run Pods, Jobs and Deployments from manifests on Docker, without a cluster; '-' reads standard input.
 
-    Takes Pod, Job, ConfigMap and Secret, YAML or JSON, several documents to a file. Exits with 0 if every Job
+    Takes Pod, Job, Deployment, ConfigMap, Secret, SidecarSet and SidecarSetResourceBinding, YAML or JSON, several documents to a file. Exits with 0 if every Job
     completed and every Pod succeeded, with the failed app's own exit code if not, with 125 for errors of vkprovider
     itself. Ctrl-C stops the pods in order and ends with 130; a second Ctrl-C kills them.
     """
@@ -133,16 +205,21 @@ def down(state_dir: str) -> None:
 @click.option("--tls-cert-file", metavar="FILE", default="", help="The certificate of the node's API (default: own).")
 @click.option("--tls-private-key-file", metavar="FILE", default="", help="Its key.")
 @click.option("--max-pods", type=int, default=110, show_default=True)
-@click.option("--system-reserved", metavar="R=Q,...", default="", help="Resources that are kept from pods.")
-@click.option("--min-free-disk", metavar="PERCENT", type=int, default=10, show_default=True)
+@_resources
+@click.option("--allowed-unsafe-sysctls", metavar="NAME,...", default="", help="Pods may set these too (kernel.msg*).")
 @click.option("--daemonsets", type=click.Choice(["ignore", "run"]), default="ignore", show_default=True)
 @click.option("--service-host", metavar="HOST[:PORT]", default="", help="The API server as pods reach it.")
 @click.option("--cluster-dns", metavar="IP,...", default="", help="Nameservers for pods (default: the node's own).")
 @click.option("--cluster-domain", metavar="DOMAIN", default="cluster.local", show_default=True)
+@_images
+@_logs
 @click.option("--drain", is_flag=True, help="End all pods, in order, before stopping.")
 @click.option("--drain-timeout", metavar="SECONDS", type=int, default=0, help="Cut their grace periods to this.")
 @click.option("--startup-timeout", metavar="DURATION", default="", help="Fail if not registered by then (30s, 2m).")
 @click.option("--log-level", type=click.Choice(list(LOG_LEVELS)), default="info", show_default=True)
+@click.option("--webhook", is_flag=True, help="Serve the cluster's webhook for SidecarSets too (see: webhook).")
+@click.option("--webhook-port", type=click.IntRange(1, 65535), default=10260, show_default=True)
+@_destination_label
 @_of_virtual_kubelet
 @_forgive
 @_sandbox_image
@@ -155,10 +232,37 @@ def node(log_level: str, state_dir: str, sandbox_image: str, forgive: str, **fla
     """
     from vkprovider import node_app  # noqa: PLC0415
     from vkprovider.kube.node_settings import NodeFlags  # noqa: PLC0415
+    from vkprovider.kube.webhook_settings import WebhookFlags  # noqa: PLC0415
     from vkprovider.node.log_setup import set_up_logging  # noqa: PLC0415
 
     set_up_logging(LOG_LEVELS[log_level])
-    sys.exit(node_app.node(NodeFlags(**flags), state_dir=state_dir, sandbox_image=sandbox_image, forgive=forgive))
+    port, labels = flags.pop("webhook_port"), flags.pop("destination_labels")
+    webhook = WebhookFlags(port=port, destination_labels=labels) if flags.pop("webhook") else None
+    files: dict[str, str] = {"state_dir": state_dir, "sandbox_image": sandbox_image}
+    sys.exit(node_app.node(NodeFlags(**flags), **files, forgive=forgive, webhook=webhook))
+
+
+@cli.command()
+@click.option("--kubeconfig", metavar="FILE", default="", help="How to reach the cluster (default: KUBECONFIG).")
+@click.option("--address", metavar="HOST", default="", help="Where the API server reaches it (default: this machine).")
+@click.option("--service", metavar="NAMESPACE/NAME", default="", help="In a cluster: the Service that leads to it.")
+@click.option("--port", type=click.IntRange(1, 65535), default=10260, show_default=True)
+@click.option("--namespace", metavar="NS", default="vkprovider", show_default=True, help="Where its authority is kept.")
+@click.option("--ca-life", metavar="DURATION", default="", help="How long the authority lasts (default: 8760h).")
+@_destination_label
+@click.option("--log-level", type=click.Choice(list(LOG_LEVELS)), default="info", show_default=True)
+def webhook(log_level: str, kubeconfig: str, **flags: Any) -> None:
+    """Serve the admission webhook that pins pods which are meant for virtual nodes, and injects SidecarSets into them.
+
+    Registers itself as acs-virtual-node, with certificates of its own making. Where OpenKruise is in the cluster it
+    leaves the injection to that.
+    """
+    from vkprovider import webhook_app  # noqa: PLC0415
+    from vkprovider.kube.webhook_settings import WebhookFlags  # noqa: PLC0415
+    from vkprovider.node.log_setup import set_up_logging  # noqa: PLC0415
+
+    set_up_logging(LOG_LEVELS[log_level])
+    sys.exit(webhook_app.webhook(WebhookFlags(**flags), kubeconfig))
 
 
 @cli.command()

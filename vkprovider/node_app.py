@@ -26,49 +26,66 @@ from vkprovider.core.actions import PodEvent
 from vkprovider.core.create import NodeFacts
 from vkprovider.core.network_files import Dns, parse_resolv_conf
 from vkprovider.core.view import CoreSettings
+from vkprovider.engine.disks import count, file_system
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.engine.endpoint import NO_ENGINE
 from vkprovider.errors import ApiUnavailable, EngineUnavailable, VkError
 from vkprovider.kube.door import Door
 from vkprovider.kube.event_recorder import EventRecorder
 from vkprovider.kube.lasting_checkpoint import LastingCheckpoint
-from vkprovider.kube.machine import look_at_machine
+from vkprovider.kube.machine import look_at_machine, machine_readings
 from vkprovider.kube.node_conditions import NodeEvent
-from vkprovider.kube.node_object import MachineFacts, node_reference, node_status
+from vkprovider.kube.node_object import MachineFacts, node_devices, node_reference, node_status
 from vkprovider.kube.node_registrar import NodeRegistrar
 from vkprovider.kube.node_settings import NodeFlags, NodeSettings, load_node_settings
 from vkprovider.kube.objects import KubeObjects
 from vkprovider.kube.pod_source import PodSource, of_namespace
 from vkprovider.kube.services import Services
 from vkprovider.kube.status_writer import StatusWriter
+from vkprovider.kube.webhook_settings import WebhookFlags, WebhookSettings, load_webhook_settings
 from vkprovider.node.checkpoint import FileCheckpoint
 from vkprovider.node.clock import SystemClock
 from vkprovider.node.dispatcher import Dispatcher
 from vkprovider.node.draining import Draining
+from vkprovider.node.evictor import Evictor
+from vkprovider.node.image_collector import ImageCollector, image_disk
 from vkprovider.node.ledger import Ledger
 from vkprovider.node.orders import Orders, unless
 from vkprovider.node.performer import Performer
 from vkprovider.node.pod_dirs import PodDirs
 from vkprovider.node.pod_files import PodFiles
+from vkprovider.node.pod_logs import PodLogs
+from vkprovider.node.pod_uses import PodUses
 from vkprovider.node.pod_worker import Surroundings
-from vkprovider.node.state_directory import check_shared
+from vkprovider.node.pulled_images import PulledImages
+from vkprovider.node.pulling import Puller
+from vkprovider.node.secret_memory import ON_DISK, open_shared
 from vkprovider.node.termination_message import TerminationMessages
+from vkprovider.node.volume_usage import DiskVolumes
 from vkprovider.node.volume_writer import VolumeWriter
+from vkprovider.node.watchers import Watchers
 from vkprovider.node_parts import Parts
 from vkprovider.node_place import Place, find_place
 from vkprovider.node_server import NodeServer
+from vkprovider.ports import WaitingClock
+from vkprovider.server.reads import Numbers
+from vkprovider.telemetry.node_meter import NodeMeter
+from vkprovider.webhook_parts import Webhook
 
 OWN_ERROR = 125
 RESOLV_CONF = Path("/etc/resolv.conf")
 log = structlog.get_logger()
 
 
-def node(flags: NodeFlags, *, state_dir: str, sandbox_image: str, forgive: str) -> int:
-    """Be a node until told to stop; the exit code of the process."""
+def node(
+    flags: NodeFlags, *, state_dir: str, sandbox_image: str, forgive: str, webhook: WebhookFlags | None = None
+) -> int:
+    """Be a node until told to stop, and serve the webhook too where its flags are given; the process's exit code."""
     code = 0
     try:
         settings = load_settings(os.environ, state_dir=state_dir, sandbox_image=sandbox_image, forgive=forgive)
-        asyncio.run(_live(load_node_settings(flags, os.environ, socket.gethostname()), settings))
+        beside = load_webhook_settings(webhook) if webhook is not None else None
+        asyncio.run(_live(load_node_settings(flags, os.environ, socket.gethostname()), settings, beside))
     except* (VkError, OSError) as failed:
         for error in _each(failed):
             print(f"vkprovider: {error}", file=sys.stderr)
@@ -78,7 +95,7 @@ def node(flags: NodeFlags, *, state_dir: str, sandbox_image: str, forgive: str) 
     return code
 
 
-async def _live(node_settings: NodeSettings, settings: Settings) -> None:
+async def _live(node_settings: NodeSettings, settings: Settings, webhook: WebhookSettings | None) -> None:
     orders = Orders()
     place = await unless(orders.stop, find_place(node_settings, settings.state_dir, os.environ, SystemClock()))
     if place is None:
@@ -86,11 +103,24 @@ async def _live(node_settings: NodeSettings, settings: Settings) -> None:
     async with place:
         server = NodeServer(place.settings, place.api, place.directory, SystemClock())
         place.settings = msgspec.structs.replace(place.settings, port=server.port)
-        engine = DockerEngine(place.settings.name, sandbox_image=settings.sandbox_image)
+        engine = DockerEngine(
+            place.settings.name,
+            sandbox_image=settings.sandbox_image,
+            registry_config=place.settings.images.registry_config,
+        )
         try:
-            await _work(await _assemble(place, settings, engine, server), orders)
+            parts = await _assemble(place, settings, engine, server)
+            await _work(msgspec.structs.replace(parts, webhook=_webhook(place, webhook)), orders)
         finally:
             await engine.close()
+
+
+def _webhook(place: Place, settings: WebhookSettings | None) -> Webhook | None:
+    """Reached where the node is."""
+    if settings is None:
+        return None
+    reached = msgspec.structs.replace(settings, address=place.settings.internal_ip)
+    return Webhook(place.api, reached, SystemClock())
 
 
 async def _work(parts: Parts, orders: Orders) -> None:
@@ -107,6 +137,7 @@ async def _work(parts: Parts, orders: Orders) -> None:
         for task in tasks:
             task.cancel()
     await parts.statuses.aclose()
+    await parts.files.aclose()
 
 
 async def _registered(registrar: NodeRegistrar, seconds: float | None) -> None:
@@ -117,9 +148,11 @@ async def _registered(registrar: NodeRegistrar, seconds: float | None) -> None:
         raise ApiUnavailable(f"the node could not be registered within {seconds:g} s (--startup-timeout)") from None
 
 
-async def _assemble(place: Place, settings: Settings, engine: DockerEngine, server: NodeServer) -> Parts:
+async def _assemble(place: Place, settings: Settings, docker: DockerEngine, server: NodeServer) -> Parts:
     """The parts, made for one another. Raises EngineError where there is no engine."""
     name, api, clock = place.settings.name, place.api, SystemClock()
+    meter = _meter(place, clock)
+    engine = meter.of(docker)
     kept = await asyncio.to_thread(FileCheckpoint, place.directory / "records")
     left = of_namespace(place.settings.namespace, await asyncio.to_thread(kept.load_all))
     checkpoint, draining = LastingCheckpoint(kept), Draining()
@@ -131,31 +164,50 @@ async def _assemble(place: Place, settings: Settings, engine: DockerEngine, serv
         events.note(node_reference(name), told, clock.now())
 
     registrar = NodeRegistrar(api, place.settings, look, clock, tell)
-    facts = await _facts(place, engine, await look())
-    await check_shared(settings.state_dir, engine)
-    dirs = PodDirs(str(place.directory))
+    machine = await look()
+    facts = await _facts(place, docker, machine)
+    dirs = PodDirs(
+        str(place.directory),
+        await open_shared(place.directory, settings.state_dir, engine),
+        place.settings.logs.directory,
+    )
+    if not dirs.memory:
+        log.warning(ON_DISK)
+    writer = VolumeWriter(engine, dirs, clock)
     files = PodFiles(
         dirs,
-        VolumeWriter(engine, dirs, clock),
+        writer,
         facts.memory,
         allocatable=facts.allocatable,
         dns=facts.dns,
         profiles=settings.state_dir / PROFILES,
     )
     services = Services(place.api_server)
+    objects = KubeObjects(api, clock, services)
+    pulled = await asyncio.to_thread(PulledImages, place.directory / "images.json")
+    policy, disk = place.settings.images.policy, partial(image_disk, engine, str(place.directory))
+    logs = PodLogs(engine, files.logs, clock, place.settings.logs.limits)
+    watcher = Watchers(draining, logs, meter.pods)
     around = Surroundings(
         engine=engine,
-        performer=Performer(engine, KubeObjects(api, clock, services), files, facts, clock, draining),
+        performer=Performer(engine, objects, files, facts, clock, Puller(engine, objects, clock, watcher, pulled)),
         messages=TerminationMessages(engine, files.termination_message),
         settings=CoreSettings(node_name=name, host_ip=facts.host_ip, forgive=settings.forgive),
         clock=clock,
         checkpoint=checkpoint,
         statuses=statuses,
         events=events,
-        watcher=draining,
-        ledger=Ledger(lambda: registrar.view.allocatable),
+        watcher=watcher,
+        stopwatch=meter.steps,
+        ledger=Ledger(
+            lambda: registrar.view.allocatable,
+            {name: tuple(each.id for each in devices) for name, devices in facts.devices.items()},
+        ),
     )
     dispatcher = Dispatcher(around)
+    usages = docker.usages(str(place.directory), clock)
+    uses = PodUses(engine, usages, dirs)
+    read = partial(asyncio.to_thread, machine_readings, machine.engine.root_dir, str(settings.state_dir))
     door = Door(lambda: registrar.view, place.settings.daemonsets, clock)
     return Parts(
         place=place,
@@ -165,13 +217,33 @@ async def _assemble(place: Place, settings: Settings, engine: DockerEngine, serv
         draining=draining,
         events=events,
         files=files,
+        uses=uses,
+        evictor=Evictor(dispatcher.workers, place.settings.resources.eviction_hard, read, uses, events, clock),
+        images=ImageCollector(engine, pulled, writer.images, policy, clock, disk),
         registrar=registrar,
         source=PodSource(dispatcher, statuses, events, clock, door, left),
         statuses=statuses,
         server=server,
         tally=around.tally,
+        meter=meter,
+        numbers=Numbers(
+            name,
+            usages,
+            DiskVolumes(dispatcher.workers, dirs, clock, count, file_system),
+        ),
+        logs=logs,
         services=services,
     )
+
+
+def _meter(place: Place, clock: WaitingClock) -> NodeMeter:
+    """Told of the API server from now on."""
+    meter = NodeMeter(clock)
+    place.api.answered = meter.requests.answered
+    own = place.member.certificate
+    if own is not None:
+        meter.certificates.follow_client(lambda: own.store.known_end, lambda: own.store.failures)
+    return meter
 
 
 async def _facts(place: Place, engine: DockerEngine, machine: MachineFacts) -> NodeFacts:
@@ -193,7 +265,11 @@ async def _facts(place: Place, engine: DockerEngine, machine: MachineFacts) -> N
         network=place.network,
         dns=Dns(node=parse_resolv_conf(text), servers=network.cluster_dns, domain=network.cluster_domain),
         enforced=machine.engine.security,
+        log_limits=place.settings.logs.limits,
         allocatable=node_status(machine, place.settings, [])["allocatable"],
+        devices=node_devices(machine, place.settings),
+        pod_max_pids=place.settings.resources.pod_max_pids,
+        limits_pods=machine.engine.pod_limits,
     )
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
 
 from vkprovider import __version__
-from vkprovider.errors import VkError
+from vkprovider.errors import EngineError, VkError
 from vkprovider.kube.access_reviews import ClusterReviews
 from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.client_authorities import client_authorities
 from vkprovider.kube.insistence import insist
+from vkprovider.kube.kubelet_configuration import kubelet_configuration
 from vkprovider.kube.node_settings import NodeSettings
 from vkprovider.kube.secret_files import write_secret
 from vkprovider.kube.serving_certificate import ServingCertificate
@@ -26,18 +27,24 @@ from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodKey, PodUID
 from vkprovider.node.dispatcher import Dispatcher
 from vkprovider.node.probe_tally import ProbeTally
-from vkprovider.ports import ContainerEngine, WaitingClock
+from vkprovider.ports import ContainerEngine, UsageSource, WaitingClock
 from vkprovider.server.admission import Admission
 from vkprovider.server.certificates import Pair, write_self_signed
-from vkprovider.server.kubelet_api import KubeletApi, Metrics, read_only
+from vkprovider.server.kubelet_api import KubeletApi, read_only
+from vkprovider.server.reads import Check, Metrics, Numbers, Reads
 from vkprovider.server.refusals import ServerError
 from vkprovider.server.serving import listen, serve
 from vkprovider.server.tls import ServerTls
-from vkprovider.telemetry.exposition import PROBE_LABELS, NodeNumbers, node_metrics, probe_metrics
+from vkprovider.telemetry.cadvisor_metrics import cadvisor_metrics
+from vkprovider.telemetry.exposition import PROBE_LABELS, node_metrics, probe_metrics
+from vkprovider.telemetry.node_meter import NodeMeter
+from vkprovider.telemetry.resource_metrics import resource_metrics
 
 ISSUED, SELF_SIGNED = "kubelet-serving.pem", "kubelet-server.pem"  # in the node's directory
 FOLLOW_SECONDS = 600.0
 LOOPBACK = "127.0.0.1"
+SILENT_SECONDS = 300.0  # after which the loop counts as stuck (pkg/kubelet/server/server.go syncLoopHealthCheck)
+TOO_LONG = "sync Loop took longer than expected"
 CONTAINER_STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 UNKNOWN = (
     "the node's API shows a certificate that nobody has signed: API servers accept it unless they are told to verify,"
@@ -46,6 +53,7 @@ UNKNOWN = (
 )
 NEED = "kubectl logs, exec and port-forward need to know who signs the cluster's client certificates (--client-ca-file)"
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -54,6 +62,9 @@ class WorkerIndex:
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
+
+    def all(self) -> list[Pod]:
+        return [worker.pod for worker in self._dispatcher.workers.values()]
 
     def find(self, key: PodKey) -> Pod | None:
         named = [worker.pod for worker in self._dispatcher.workers.values() if worker.pod.key == key]
@@ -67,29 +78,50 @@ class WorkerIndex:
 class NodeMetrics:
     """What Prometheus is told of the node, by path."""
 
-    def __init__(self, node: str, dispatcher: Dispatcher, tally: ProbeTally) -> None:
+    def __init__(
+        self, node: str, dispatcher: Dispatcher, tally: ProbeTally, meter: NodeMeter, usages: UsageSource
+    ) -> None:
         self._node = node
+        self._usages = usages
+        self._meter = meter
         self._dispatcher = dispatcher
         self._tally = tally
 
     @property
     def by_path(self) -> Metrics:
-        return {"/metrics": self._of_node, "/metrics/probes": self._of_probes}
+        return {
+            "/metrics": self._of_node,
+            "/metrics/probes": self._of_probes,
+            "/metrics/resource": self._of_resources,
+            "/metrics/cadvisor": self._of_containers,
+        }
 
-    def _of_node(self) -> bytes:
+    async def _of_node(self) -> bytes:
         statuses = [worker.status for worker in self._dispatcher.workers.values()]
         containers = [each for status in statuses for key in CONTAINER_STATUSES for each in status.get(key, ())]
-        numbers = NodeNumbers(
-            node=self._node,
-            version=__version__,
-            pods=Counter(status.get("phase", "Pending") for status in statuses),
-            containers=Counter(state for each in containers for state in each.get("state", ())),
-        )
-        return node_metrics(numbers)
+        phases = Counter(status.get("phase", "Pending") for status in statuses)
+        states = Counter(state for each in containers for state in each.get("state", ()))
+        self._meter.show(self._node, __version__, phases, states)
+        return node_metrics(self._meter)
 
-    def _of_probes(self) -> bytes:
+    async def _of_resources(self) -> bytes:
+        return await asyncio.to_thread(resource_metrics, await _if_known(self._usages.usage()))
+
+    async def _of_containers(self) -> bytes:
+        usage, disks = await _if_known(self._usages.usage()), await _if_known(self._usages.disk_usage())
+        return await asyncio.to_thread(cadvisor_metrics, usage, disks)
+
+    async def _of_probes(self) -> bytes:
         totals = self._tally.totals.items()
         return probe_metrics({tuple(str(getattr(labels, name)) for name in PROBE_LABELS): n for labels, n in totals})
+
+
+async def _if_known(asked: Awaitable[T]) -> T | None:
+    try:
+        return await asked
+    except EngineError as exc:
+        log.warning("what containers use is not known", error=str(exc))
+        return None
 
 
 class NodeServer:
@@ -106,32 +138,43 @@ class NodeServer:
         self._listener = listen(settings.port)
         self.port: int = self._listener.getsockname()[1]
 
-    async def run(self, dispatcher: Dispatcher, engine: ContainerEngine, tally: ProbeTally) -> None:
+    async def run(
+        self,
+        dispatcher: Dispatcher,
+        engine: ContainerEngine,
+        tally: ProbeTally,
+        meter: NodeMeter,
+        numbers: Numbers,
+    ) -> None:
         """Serve until cancelled. Raises ServerError where the files that were named cannot be used."""
-        metrics = NodeMetrics(self._settings.name, dispatcher, tally).by_path
+        metrics = NodeMetrics(self._settings.name, dispatcher, tally, meter, numbers.usages).by_path
+        loop = Check("syncloop", lambda: TOO_LONG if dispatcher.silence > SILENT_SECONDS else "")
+        reads = Reads(metrics, numbers, kubelet_configuration(self._settings), (loop,))
         admission = Admission(ClusterReviews(self._api, self._settings.name, self._clock), self._clock)
-        api = KubeletApi(WorkerIndex(dispatcher), engine, self._clock, admission, metrics)
+        api = KubeletApi(WorkerIndex(dispatcher), engine, self._clock, admission, reads)
         with self._listener:
-            async with self._reads(metrics):
-                await self._serve(api)
+            async with self._reads(reads):
+                await self._serve(api, meter)
 
-    async def _serve(self, api: KubeletApi) -> None:
+    async def _serve(self, api: KubeletApi, meter: NodeMeter) -> None:
         authorities = await self._authorities()
         tls = await asyncio.to_thread(self._tls, authorities)
+        certificate = self._certificate()
+        meter.certificates.follow_server(lambda: tls.ends, lambda: certificate.store.failures)
         async with asyncio.TaskGroup() as group:
             group.create_task(serve(api.application(), self._listener, tls))
             group.create_task(self._follow(authorities))
             if self._asks:
-                group.create_task(self._certificate().keep(self._api))
+                group.create_task(certificate.keep(self._api))
 
     @asynccontextmanager
-    async def _reads(self, metrics: Metrics) -> AsyncIterator[None]:
+    async def _reads(self, reads: Reads) -> AsyncIterator[None]:
         """Serve metrics to this machine, to anybody, where that is asked for (``--read-only-port``)."""
         port = self._settings.read_only_port
         if not port:
             yield
             return
-        runner = web.AppRunner(read_only(metrics), access_log=None)
+        runner = web.AppRunner(read_only(reads), access_log=None)
         await runner.setup()
         try:
             await web.TCPSite(runner, LOOPBACK, port).start()

@@ -11,20 +11,25 @@ from typing import Any, Protocol
 
 import msgspec
 
-from vkprovider.core.actions import Decision, PodEvent
+from vkprovider.core.actions import Action, Decision, News, PodEvent
 from vkprovider.core.record import PodRecord
 from vkprovider.core.services import Service
 from vkprovider.core.tokens import Token
 from vkprovider.core.view import PodView
 from vkprovider.model.access import User
-from vkprovider.model.create import ContainerCreate, Limits
+from vkprovider.model.create import ContainerCreate, Limits, LogLimits
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ContainerID, ObjectRef, PodKey, PodUID, TokenRef
+from vkprovider.model.usage import DiskUsage, RunningContainer, Usage, VolumeUse
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What the engine says of itself and its host. ``memory`` in bytes; ``root_dir`` is where it keeps its data."""
+    """What the engine says of itself and its host. ``memory`` in bytes; ``root_dir`` is where it keeps its data.
+
+    It ``shares_mounts`` where it is known to see what this process mounts, and holds to ``pod_limits`` where the
+    containers of a pod can be limited together.
+    """
 
     version: str
     api_version: str
@@ -36,6 +41,9 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     memory: int
     root_dir: str = ""
     rootless: bool = False
+    shares_mounts: bool = False
+    pod_limits: bool = False
+    cgroup_driver: str = ""
     runtimes: tuple[str, ...] = ()
     security: tuple[str, ...] = ()  # what confines containers: seccomp, apparmor, selinux, and how the engine runs
 
@@ -56,6 +64,7 @@ class ImageInfo(msgspec.Struct, frozen=True, kw_only=True):
 class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
     """An image in the engine's store by all its names, those with a digest first."""
 
+    id: str = ""
     names: tuple[str, ...]
     size_bytes: int
 
@@ -88,6 +97,20 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     time: datetime
     stream: str  # stdout or stderr
     data: bytes
+    nanoseconds: int = 0  # beyond the microseconds of ``time``
+
+    @property
+    def stamp(self) -> str:
+        """The time in RFC 3339, UTC, with nine digits of the second."""
+        return f"{self.time:%Y-%m-%dT%H:%M:%S.%f}{self.nanoseconds:03}Z"
+
+
+class LogTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """A container's log file. In ``note``, another file, the engine remembers how far it is. Both directories exist."""
+
+    path: str
+    note: str
+    limits: LogLimits = LogLimits()
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -143,6 +166,10 @@ class ContainerEngine(Protocol):
         """All sandboxes and containers of a pod. One that cannot be inspected shows as UNKNOWN."""
         ...
 
+    async def running(self) -> tuple[RunningContainer, ...]:
+        """All containers of this node that run now, sandboxes included."""
+        ...
+
     async def create(self, spec: ContainerCreate) -> ContainerID:
         """Create a container, or give the ID of the one that already bears its name if that is of the same pod.
 
@@ -180,6 +207,18 @@ class ContainerEngine(Protocol):
 
     async def stored_images(self) -> tuple[StoredImage, ...]:
         """All images that have a name."""
+        ...
+
+    async def images_in_use(self) -> frozenset[str]:
+        """The IDs of the images of all containers of the engine, dead or alive, whoever they belong to."""
+        ...
+
+    async def remove_image(self, image_id: str) -> None:
+        """Remove an image with all its names; one that is gone is fine. Raises EngineConflict if anything uses it."""
+        ...
+
+    def image_archive(self, image_id: str) -> AsyncIterator[bytes]:
+        """An image as ``docker save`` writes it: a tar with a tar of each layer; ``manifest.json`` has their order."""
         ...
 
     async def pull(
@@ -225,12 +264,28 @@ class ContainerEngine(Protocol):
         """The output recorded so far, oldest first, and with ``follow`` what comes until the container ends."""
         ...
 
+    async def copy_log(self, container_id: ContainerID, target: LogTarget) -> None:
+        """Keep a log file as the CRI has them (``wire.pod_log``), until a container that was started has ended and all
+        of its output is there; go on where an earlier call, of an earlier process too, has left off.
+
+        Raises EngineNotFound where the container is gone, and EngineError where it fails meanwhile: then call again.
+        """
+        ...
+
     async def create_volume(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
         """Create an engine volume of the local driver; one of that name that exists is fine."""
         ...
 
+    async def volume_directory(self, name: str) -> str:
+        """Where on the engine's machine a volume lies, mounted there as long as a running container has it."""
+        ...
+
     async def remove_volumes(self, labels: Mapping[str, str]) -> None:
         """Remove the volumes that bear all these labels."""
+        ...
+
+    async def forget(self, uid: PodUID) -> None:
+        """Remove what is left of a pod, none of whose containers runs any more, beside them and its volumes."""
         ...
 
     async def run_tool(self, args: Sequence[str], directory: str) -> None:
@@ -245,6 +300,30 @@ class ContainerEngine(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class UsageSource(Protocol):
+    """What the machine and the node's containers use. Nothing is read while nobody asks, and those who ask soon after
+    one another get the same answer. Raises EngineError or one of its kinds, nothing else.
+    """
+
+    async def usage(self) -> Usage:
+        """CPU, memory, devices and networks, no older than 10 s."""
+        ...
+
+    async def disk_usage(self) -> DiskUsage:
+        """Disks, no older than a minute, or longer where it takes long to count."""
+        ...
+
+
+class VolumeUsages(Protocol):
+    """What the pods' volumes take on disk."""
+
+    async def volumes(self) -> Mapping[PodUID, tuple[VolumeUse, ...]]:
+        """Of all pods, no older than a minute, or longer where it takes long to count. Volumes in memory are part of
+        the memory that their pods use, and paths of the host are nobody's: neither is in it.
+        """
+        ...
 
 
 class StatusSink(Protocol):
@@ -288,6 +367,10 @@ class ObjectStore(Protocol):
 class PodIndex(Protocol):
     """The node's pods, as those who ask by name see them."""
 
+    def all(self) -> Sequence[Pod]:
+        """Those too that are on their way out."""
+        ...
+
     def find(self, key: PodKey) -> Pod | None:
         """The newest pod of that name on this node."""
         ...
@@ -315,6 +398,18 @@ class Watcher(Protocol):
     def looked(self, view: PodView, decision: Decision) -> None: ...
 
     def pulling(self, pod: Pod, container: str, progress: PullProgress) -> None: ...
+
+
+class Stopwatch(Protocol):
+    """Hears how many seconds the steps of workers took. Must not block or raise."""
+
+    def looked(self, operation: str, seconds: float) -> None:
+        """A look, with all that was decided and published; ``operation`` is create, update or sync."""
+        ...
+
+    def acted(self, action: Action, news: Sequence[News], seconds: float) -> None:
+        """An action, and what came of it."""
+        ...
 
 
 class Clock(Protocol):

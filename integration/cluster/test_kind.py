@@ -20,7 +20,8 @@ import yaml
 from tests.plugins.real_parts import missing
 from vkprovider.model.labels import NODE
 
-from .kind.command import BuildError, find_kind, kind
+from .go_programs import BuildError
+from .kind.command import find_kind, kind
 from .kind.stand_in import LABELS, StandIn, docker, inspect
 from .nodes import IMAGE, PROGRAM, ROOT, TOLERATIONS, NodeProcess, on, shell
 from .probes import free_ports

@@ -33,6 +33,7 @@ from vkprovider.node.pod_dirs import PodDirs
 from vkprovider.node.pod_files import PodFiles
 from vkprovider.node.pod_worker import Surroundings
 from vkprovider.node.probe_tally import ProbeTally
+from vkprovider.node.pulling import Puller
 from vkprovider.node.sweep import sweep
 from vkprovider.node.termination_message import TerminationMessages
 from vkprovider.node.volume_writer import VolumeWriter
@@ -190,7 +191,7 @@ async def own_node(
     records: Records, directory: Path, *, backoff_first: int = 10, tally: ProbeTally | None = None
 ) -> AsyncIterator[OwnNode]:
     """A node as ``vkprovider run`` has it; with a shorter back-off, if asked. Nothing is left when the block ends."""
-    name, witness = f"test-{uuid.uuid4().hex}", Witness()
+    name, witness, objects = f"test-{uuid.uuid4().hex}", Witness(), ManifestObjects(())
     clock, engine, dirs = SystemClock(), DockerEngine(name), PodDirs(str(directory))
     info = await engine.info()
     allocatable = {"cpu": str(info.cpus), "memory": str(info.memory)}
@@ -199,7 +200,7 @@ async def own_node(
     dispatcher = Dispatcher(
         Surroundings(
             engine=engine,
-            performer=Performer(engine, ManifestObjects(()), files, facts, clock, witness),
+            performer=Performer(engine, objects, files, facts, clock, Puller(engine, objects, clock, witness)),
             messages=TerminationMessages(engine, files.termination_message),
             settings=CoreSettings(node_name=name, backoff_first=backoff_first),
             clock=clock,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
+import tarfile
 from collections.abc import AsyncIterator
 
 import docker
@@ -11,7 +14,7 @@ import pytest
 from tests.contract.benches import PATIENCE, DockerBench
 from tests.engine import registry
 from vkprovider.engine.endpoint import find_endpoint
-from vkprovider.errors import ImagePullError
+from vkprovider.errors import EngineError, ImagePullError
 from vkprovider.ports import PullProgress, RegistryAuth
 
 pytestmark = pytest.mark.docker
@@ -93,3 +96,23 @@ async def test_a_pull_that_is_given_up_ends_in_the_engine(bench: DockerBench, st
         assert [type(e) for e in await asyncio.gather(*pulls, return_exceptions=True)] == [asyncio.CancelledError] * 2
         await store.hung_up.wait()
     assert await bench.engine.image(store.image) is None
+
+
+async def test_an_image_with_several_names_is_removed_with_all_of_them(bench: DockerBench, store: registry.Registry):
+    info = await bench.engine.pull(store.image, (RIGHT,), lambda _: None)
+    for repository in ("vkprovider-contract/one", "vkprovider-contract/two"):
+        await asyncio.to_thread(bench.client.tag, info.id, repository, bench.uid)
+    await bench.engine.remove_image(info.id)
+    assert await bench.engine.image(info.id) is None
+    await bench.engine.remove_image(info.id)  # it is gone
+
+
+async def test_an_image_as_docker_save_writes_it(bench: DockerBench, store: registry.Registry):
+    info = await bench.engine.pull(store.image, (RIGHT,), lambda _: None)
+    content = b"".join([chunk async for chunk in bench.engine.image_archive(info.id)])
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        (image,) = json.loads(archive.extractfile("manifest.json").read())  # type: ignore[union-attr]
+        (layer,) = image["Layers"]
+        assert archive.getmember(layer).size >= 1 << 20
+    with pytest.raises(EngineError, match=r"no such|No such"):
+        _ = [chunk async for chunk in bench.engine.image_archive("sha256:" + "0" * 64)]

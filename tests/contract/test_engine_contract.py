@@ -44,6 +44,21 @@ async def test_another_nodes_pods_are_not_seen(bench: Bench):
     await other.engine.close()
 
 
+async def test_what_runs_is_listed_and_whose_it_is(bench: Bench):
+    sandbox, app = await bench.run_sandbox(), await bench.run(attempt=1)
+    await bench.create("never-started")
+    found = {each.id: each for each in await bench.engine.running()}
+    assert set(found) == {sandbox, app}
+    assert [found[sandbox].is_sandbox, found[app].is_sandbox] == [True, False]
+    identity = found[app].identity
+    assert (identity.pod_uid, identity.name, identity.attempt) == (bench.uid, "app", 1)
+    assert found[app].image == bench.image
+    assert found[app].created_at.tzinfo is UTC
+    await bench.engine.signal(app, "KILL")
+    await bench.ended(app)
+    assert [each.id for each in await bench.engine.running()] == [sandbox]
+
+
 async def test_a_closed_engine_is_unavailable(bench: Bench):
     other = bench.another_node()
     await other.engine.close()
@@ -332,9 +347,23 @@ async def test_a_pull_that_fails(bench: Bench):
 async def test_the_stored_images_bear_their_names(bench: Bench):
     found = await bench.engine.image(bench.usr1_image)
     assert found is not None
-    sizes = {name: image.size_bytes for image in await bench.engine.stored_images() for name in image.names}
+    stored = await bench.engine.stored_images()
+    sizes = {name: image.size_bytes for image in stored for name in image.names}
     assert sizes[bench.usr1_image] == found.size_bytes
+    assert found.id in {image.id for image in stored if bench.usr1_image in image.names}
     assert bench.unpullable not in sizes
+
+
+async def test_images_are_in_use_as_long_as_there_are_containers_whosever_they_are(bench: Bench):
+    stranger = bench.another_node()
+    found = await bench.engine.image(bench.usr1_image)
+    assert found is not None
+    container_id = await stranger.create(image=bench.usr1_image)
+    assert found.id in await bench.engine.images_in_use()
+    with pytest.raises(EngineConflict):
+        await bench.engine.remove_image(found.id)
+    await stranger.engine.remove(container_id)
+    assert found.id not in await bench.engine.images_in_use()
 
 
 async def test_the_sandbox_image_is_there_once_asked_for(bench: Bench):
@@ -365,6 +394,13 @@ async def test_volumes_by_their_labels(bench: Bench):
     await bench.engine.remove_volumes(labels)
     await bench.engine.remove_volumes(labels)
     await bench.engine.remove_volumes({"test.pod": "another"})
+
+
+async def test_where_a_volume_lies(bench: Bench):
+    await bench.engine.create_volume(f"vkprovider-{bench.uid}", {}, {})
+    assert (await bench.engine.volume_directory(f"vkprovider-{bench.uid}")).startswith("/")
+    with pytest.raises(EngineNotFound):
+        await bench.engine.volume_directory(f"vkprovider-{bench.uid}-nothing")
 
 
 async def test_a_tool_does_its_work_and_is_gone(bench: Bench, tmp_path: Path):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from tests.contract.benches import NOBODY, PATIENCE, TRAP, TRAPPED, Bench, said
 from tests.fakes.programs import Command, Program, Reaction, ends, on_term
+from vkprovider.engine.log_relay import relay
 from vkprovider.errors import EngineConflict, EngineNotFound
 from vkprovider.model.observed import Run
-from vkprovider.model.refs import PodUID
+from vkprovider.model.refs import ContainerID, PodUID
+from vkprovider.ports import LogTarget
 
 # --- changes ----------------------------------------------------------------------------------------------------
 
@@ -177,6 +180,56 @@ async def test_logs_are_followed_to_the_end(bench: Bench):
             if line.data == b"first\n":
                 await bench.engine.signal(container_id, "USR1")
     assert heard == [b"first\n", b"last\n"]
+
+
+# --- log files --------------------------------------------------------------------------------------------------
+
+Copy = Callable[[Bench, ContainerID, LogTarget], Awaitable[None]]
+WORD = "trap 'printf last; exit 0' USR1; echo first; while :; do sleep 0.05; done"
+WORDS = Program(reactions={"USR1": Reaction(code=0, output=("last",))}, output=(("stdout", "first"),))
+
+
+async def by_the_engine(bench: Bench, container_id: ContainerID, target: LogTarget) -> None:
+    await bench.engine.copy_log(container_id, target)
+
+
+async def as_it_is_told(bench: Bench, container_id: ContainerID, target: LogTarget) -> None:
+    """What engines do whose files this process cannot read."""
+    await relay(lambda since: bench.engine.logs(container_id, follow=True, since=since), target)
+
+
+@pytest.mark.parametrize("copy", [by_the_engine, as_it_is_told])
+async def test_a_log_file_is_kept_to_the_end_however_often_its_keeper_dies(bench: Bench, tmp_path: Path, copy: Copy):
+    container_id = await bench.run("app", WORD, WORDS)
+    target = LogTarget(path=str(tmp_path / "0.log"), note=str(tmp_path / "note"))
+
+    async def texts() -> list[str]:
+        lines = await asyncio.to_thread(lambda: Path(target.path).read_text().splitlines())
+        return [line.split(" ", 3)[3] for line in lines]
+
+    for _ in range(3):
+        keeping = asyncio.create_task(copy(bench, container_id, target))
+        async with asyncio.timeout(PATIENCE):
+            while not Path(target.path).exists() or await texts() != ["first"]:  # noqa: ASYNC110, ASYNC240
+                await asyncio.sleep(0.02)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+    keeping = asyncio.create_task(copy(bench, container_id, target))
+    await bench.engine.signal(container_id, "USR1")
+    async with asyncio.timeout(PATIENCE):
+        await keeping
+        await copy(bench, container_id, target)  # it has ended, and all is there
+    told = [line async for line in bench.engine.logs(container_id)]
+    lines = await asyncio.to_thread(lambda: Path(target.path).read_text().splitlines())
+    stamps = [datetime.fromisoformat(line.split(" ")[0]) for line in lines]
+    assert stamps[:2] == [line.time for line in told]
+    assert (await texts())[:2] == ["first", "last"]
+    assert lines[-1].split(" ")[1:3] == ["stdout", "F"]
+
+
+async def test_a_log_file_of_nothing(bench: Bench, tmp_path: Path):
+    with pytest.raises(EngineNotFound):
+        await bench.engine.copy_log(NOBODY, LogTarget(path=str(tmp_path / "0.log"), note=str(tmp_path / "note")))
 
 
 async def test_logs_of_nothing(bench: Bench):

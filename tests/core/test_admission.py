@@ -222,6 +222,8 @@ def test_a_forbidden_sysctl_is_refused() -> None:
     assert admit(pod(container("app"), securityContext=context), NODE, []) == Rejection(
         reason="SysctlForbidden", message='forbidden sysctl: "kernel.msgmax" not allowlisted'
     )
+    allowing = msgspec.structs.replace(NODE, unsafe_sysctls=("kernel.msg*",))
+    assert admit(pod(container("app"), securityContext=context), allowing, []) is None
 
 
 def test_fields_without_which_the_pod_would_be_wrong_are_refused_by_name() -> None:

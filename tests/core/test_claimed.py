@@ -72,6 +72,29 @@ def test_the_volumes_of_claims_are_fetched_once_these_are_bound() -> None:
     assert bound_volumes(objects(None)) == frozenset()
 
 
+MADE_FOR = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u", "controller": True}
+OWN = ObjectRef("PersistentVolumeClaim", "default", "p-v")
+
+
+@pytest.mark.parametrize(
+    ("owners", "failures"),
+    [
+        ([MADE_FOR], ()),
+        ([MADE_FOR | {"uid": "of an earlier pod"}], ("default/p (pod is not owner)",)),
+        ([MADE_FOR | {"controller": False}], ("default/p (pod is not owner)",)),
+        ([], ("default/p (pod is not owner)",)),
+    ],
+)
+def test_an_ephemeral_volume_is_a_claim_of_its_pod(owners: list[dict[str, Any]], failures: tuple[str, ...]) -> None:
+    given = pod(container("app"), volumes=[{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}}])
+    assert needed_objects(given) == {OWN}
+    found = objects(**LOCAL)
+    claim = BOUND | {"metadata": {"uid": "c", "ownerReferences": owners}}
+    plan = plan_volumes(given, Fetched(objects={**found, OWN: claim}), "/pods/u", NodeShare(memory=1))
+    refused = 'MountVolume.SetUp failed for volume "v" : PVC default/p-v was not created for pod '
+    assert (plan.failures, len(plan.volumes)) == (tuple(refused + why for why in failures), 1 - len(failures))
+
+
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_pods_claim_is_a_link_in_its_directory(read_only: bool) -> None:
     source = {"claimName": "data", "readOnly": read_only}

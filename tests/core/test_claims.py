@@ -72,3 +72,13 @@ def test_ports_collide(one: HostPort, other: HostPort, together: bool) -> None:
 
 def _port(number: int) -> dict[str, int]:
     return {"containerPort": number, "hostPort": number}
+
+
+def test_what_a_pod_asks_for_as_a_whole_takes_the_place_of_what_its_containers_do() -> None:
+    asking = {"resources": {"requests": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"}}}
+    of = pod(container("a", **asking), container("b", **asking), resources={"requests": {"cpu": "3"}})
+    assert claim(of).amounts == {"cpu": 3000, "memory": 2 << 30, "ephemeral-storage": 2 << 30}
+    limited = pod(container("a", **asking), resources={"limits": {"cpu": "3", "memory": "2Gi"}})
+    assert claim(limited).amounts == {"cpu": 1000, "memory": 1 << 30, "ephemeral-storage": 1 << 30}
+    bare = pod(container("a"), resources={"limits": {"cpu": "3", "memory": "2Gi"}}, overhead={"cpu": "1"})
+    assert claim(bare).amounts == {"cpu": 4000, "memory": 2 << 30}

@@ -109,13 +109,16 @@ def test_sub_paths_are_left_to_be_resolved() -> None:
         {"name": "memory", "mountPath": "/a"},
         {"name": "disk", "mountPath": "/b", "subPath": "x/y"},
         {"name": "config", "mountPath": "/c", "subPath": "key"},
+        {"name": "memory", "mountPath": "/d", "subPath": "z"},
     )
-    config = "/pods/u/volumes/kubernetes.io~configmap/config"
+    config, memory = "/pods/u/volumes/kubernetes.io~configmap/config", "vkprovider_u_memory"
+    pins = [f"/pods/u/volume-subpaths/{place}" for place in ("disk/app/1", "config/app/2", "memory/app/3")]
     assert plan.sub_paths == (
-        SubPath(index=1, root=DISK, path="x/y", volume="disk", container="app"),
-        SubPath(index=2, root=config, path="key", volume="config", container="app"),
+        SubPath(index=1, root=DISK, path="x/y", volume="disk", container="app", pin=pins[0]),
+        SubPath(index=2, root=config, path="key", volume="config", container="app", pin=pins[1]),
+        SubPath(index=3, root=memory, path="z", volume="memory", container="app", pin=pins[2], in_memory=True),
     )
-    assert [plan.mounts[s.index].target for s in plan.sub_paths] == ["/b", "/c"]
+    assert [plan.mounts[s.index].target for s in plan.sub_paths] == ["/b", "/c", "/d"]
 
 
 @pytest.mark.parametrize(
@@ -128,11 +131,6 @@ def test_sub_paths_are_left_to_be_resolved() -> None:
         ({"name": "disk", "subPath": "/etc"}, "error SubPath `/etc` must not be an absolute path"),
         ({"name": "disk", "subPath": "a/../.."}, "unable to provision SubPath `a/../..`: must not contain '..'"),
         ({"name": "disk", "mountPropagation": "Sideways"}, 'invalid MountPropagation mode: "Sideways"'),
-        (
-            {"name": "memory", "subPath": "a"},
-            'unable to provision SubPath `a`: volume "memory" is in memory, '
-            "and the engine can mount such a volume only as a whole",
-        ),
     ],
 )
 def test_mounts_that_are_none(mount: dict[str, Any], message: str) -> None:

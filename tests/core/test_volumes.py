@@ -185,6 +185,26 @@ def test_volumes_lie_in_the_pods_directory() -> None:
     assert secret.path == "/pods/u/volumes/kubernetes.io~secret/v"
 
 
+CONFIG_SOURCE = {"configMap": {"name": "settings"}}
+SECRET_SOURCE = {"secret": {"name": "keys"}}
+
+
+@pytest.mark.parametrize(
+    ("source", "secret"),
+    [
+        ({"secret": {"secretName": "keys"}}, True),
+        ({"projected": {"sources": [CONFIG_SOURCE, SECRET_SOURCE]}}, True),
+        ({"projected": {"sources": [CONFIG_SOURCE]}}, False),
+        (CONFIG_SOURCE, False),
+        ({"downwardAPI": {}}, False),
+    ],
+)
+def test_what_is_secret_belongs_in_memory(source: dict[str, Any], secret: bool) -> None:
+    volume = planned(source)
+    assert isinstance(volume, Projection)
+    assert volume.secret is secret
+
+
 def test_one_volume_that_fails_does_not_hide_the_others() -> None:
     given = pod(
         container("app"),
@@ -193,7 +213,7 @@ def test_one_volume_that_fails_does_not_hide_the_others() -> None:
             {"name": "good", "secret": {"secretName": "keys", "items": [{"key": "token", "path": "t"}]}},
             {"name": "worse", "secret": {"secretName": "nowhere"}},
         ],
-        securityContext={"fsGroup": 7},
+        securityContext={"fsGroup": 7, "fsGroupChangePolicy": "OnRootMismatch"},
     )
     missing = dict.fromkeys(needed_objects(given))
     assert plan_volumes(given, Fetched(objects={**missing, **OBJECTS}), "/pods/u", NODE) == VolumePlan(
@@ -204,9 +224,11 @@ def test_one_volume_that_fails_does_not_hide_the_others() -> None:
                 name="good",
                 path="/pods/u/volumes/kubernetes.io~secret/good",
                 files=(File(path="t", data=b"t", mode=0o644),),
+                secret=True,
             ),
         ),
         fs_group=7,
+        on_root_mismatch=True,
         failures=(
             'MountVolume.SetUp failed for volume "bad" : configmap "nowhere" not found',
             'MountVolume.SetUp failed for volume "worse" : secret "nowhere" not found',

@@ -331,12 +331,12 @@ def test_an_image_that_says_nothing(config: dict[str, Any] | None):
 def test_stored_images_are_those_with_names():
     nameless = {"RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"], "Size": 3}
     images = [
-        {"RepoTags": ["a:1", "b:2"], "RepoDigests": ["a@sha256:1"], "Size": 1},
-        {"RepoTags": None, "RepoDigests": None, "Size": 2},
+        {"Id": "1", "RepoTags": ["a:1", "b:2"], "RepoDigests": ["a@sha256:1"], "Size": 1},
+        {"Id": "2", "RepoTags": None, "RepoDigests": None, "Size": 2},
         nameless,
-        {"RepoTags": ["<none>:<none>"], "RepoDigests": ["c@sha256:3"], "Size": 4},
+        {"RepoTags": ["<none>:<none>"], "RepoDigests": ["c@sha256:3"], "Size": 4, "Id": "3"},
     ]
     assert convert.stored_images(images) == (
-        StoredImage(names=("a@sha256:1", "a:1", "b:2"), size_bytes=1),
-        StoredImage(names=("c@sha256:3",), size_bytes=4),
+        StoredImage(id="1", names=("a@sha256:1", "a:1", "b:2"), size_bytes=1),
+        StoredImage(id="3", names=("c@sha256:3",), size_bytes=4),
     )

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from vkprovider.engine import convert
-from vkprovider.model.create import ContainerCreate, Limits, Mount, PortBinding
+from vkprovider.model.create import ContainerCreate, DeviceMapping, Limits, Mount, PortBinding
 
 ALWAYS: dict[str, Any] = {
     "Image": "busybox",
@@ -32,6 +32,11 @@ def test_a_bare_container():
     assert body() == ALWAYS
 
 
+def test_a_container_in_the_cgroup_of_its_pod():
+    made = convert.create_body(ContainerCreate(name="n", image="busybox", labels={}), "/vkprovider/podu")
+    assert made["HostConfig"]["CgroupParent"] == "/vkprovider/podu"
+
+
 @pytest.mark.parametrize(
     ("spec", "fields"),
     [
@@ -54,6 +59,14 @@ def test_what_concerns_the_process(spec: dict[str, Any], fields: dict[str, Any])
     ("spec", "fields"),
     [
         ({"groups": ("1", "2")}, {"GroupAdd": ["1", "2"]}),
+        (
+            {"devices": (DeviceMapping(source="/dev/a", target="/dev/b", access="r"),)},
+            {"Devices": [{"PathOnHost": "/dev/a", "PathInContainer": "/dev/b", "CgroupPermissions": "r"}]},
+        ),
+        (
+            {"gpus": ("0", "GPU-8a")},
+            {"DeviceRequests": [{"Driver": "nvidia", "DeviceIDs": ["0", "GPU-8a"], "Capabilities": [["gpu"]]}]},
+        ),
         ({"network": "container:abc"}, {"NetworkMode": "container:abc"}),
         ({"ipc": "shareable"}, {"IpcMode": "shareable"}),
         ({"pid": "container:abc"}, {"PidMode": "container:abc"}),
@@ -110,6 +123,20 @@ def test_what_concerns_the_host(spec: dict[str, Any], fields: dict[str, Any]):
                 "Target": "/c",
                 "ReadOnly": False,
                 "VolumeOptions": {"NoCopy": True},
+            },
+        ),
+        (
+            Mount(source="sha256:1", target="/c", image=True),
+            {"Type": "image", "Source": "sha256:1", "Target": "/c", "ReadOnly": True},
+        ),
+        (
+            Mount(source="sha256:1", target="/c", image=True, sub_path="a/b"),
+            {
+                "Type": "image",
+                "Source": "sha256:1",
+                "Target": "/c",
+                "ReadOnly": True,
+                "ImageOptions": {"Subpath": "a/b"},
             },
         ),
     ],

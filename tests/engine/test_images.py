@@ -184,6 +184,64 @@ async def test_without_credentials_the_users_own_are_taken(
     assert (json.loads(base64.urlsafe_b64decode(given))["username"] if given else None) == expected
 
 
+async def test_the_users_own_credentials_come_after_those_that_were_given(
+    engine: DockerEngine, scripted: ScriptedEngine, docker_config: Path
+):
+    login = {"auths": {"host:5000": {"auth": base64.b64encode(b"me:secret").decode()}}}
+    (docker_config / "config.json").write_text(json.dumps(login))
+    scripted.answers["POST /images/create"] = refusing(500, "unauthorized")
+    with pytest.raises(ImagePullError, match=r"^unauthorized$"):
+        await engine.pull("host:5000/busybox:1", (RegistryAuth(username="pods", password="p"),), ignore)
+    assert usernames(scripted) == ["pods", "me"]
+
+
+@pytest.mark.parametrize(("given", "expected"), [("config.json", ["me"]), ("missing.json", [None]), (None, [None])])
+async def test_a_nodes_own_credentials_are_those_of_a_file_that_it_was_given(
+    scripted: ScriptedEngine, docker_config: Path, tmp_path: Path, given: str | None, expected: list[str | None]
+):
+    for file, user in ((docker_config / "config.json", "its-user"), (tmp_path / "config.json", "me")):
+        auth = base64.b64encode(f"{user}:secret".encode()).decode()
+        file.write_text(json.dumps({"auths": {"host:5000": {"auth": auth}}}))
+    engine = DockerEngine("node", scripted.url, registry_config=str(tmp_path / given) if given else None)
+    scripted.answers["POST /images/create"] = refusing(500, "unauthorized")
+    with pytest.raises(ImagePullError):
+        await engine.pull("host:5000/busybox:1", (), ignore)
+    assert usernames(scripted) == expected
+    await engine.close()
+
+
+async def test_a_credential_helper_is_asked(
+    engine: DockerEngine,
+    scripted: ScriptedEngine,
+    docker_config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    helper = tmp_path / "docker-credential-test"
+    answer = json.dumps({"ServerURL": "host:5000", "Username": "helped", "Secret": "s"})
+    helper.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    helper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (docker_config / "config.json").write_text(json.dumps({"credHelpers": {"host:5000": "test"}}))
+    scripted.answers["POST /images/create"] = refusing(500, "unauthorized")
+    with pytest.raises(ImagePullError):
+        await engine.pull("host:5000/busybox:1", (), ignore)
+    assert usernames(scripted) == ["helped"]
+
+
+def usernames(scripted: ScriptedEngine) -> list[str | None]:
+    """Those that pulls were tried with, in order; None for a try without credentials."""
+    pulls = [asked for asked in zip(scripted.asked, scripted.headers, strict=True) if asked[0].path.endswith("/create")]
+    given = [headers.get("X-Registry-Auth") for _, headers in pulls]
+    return [_username(base64.urlsafe_b64decode(each)) if each else None for each in given]
+
+
+def _username(header: bytes) -> str:
+    """Go, in which the engine is written, does not mind how a field is spelled."""
+    fields: dict[str, str] = {name.lower(): value for name, value in json.loads(header).items()}
+    return fields["username"]
+
+
 @pytest.mark.filterwarnings("ignore:docker-credential-never-installed")
 async def test_a_credential_helper_that_is_missing_does_no_harm(
     engine: DockerEngine, scripted: ScriptedEngine, docker_config: Path
@@ -227,6 +285,16 @@ async def test_an_image_that_vanishes_at_once(engine: DockerEngine, scripted: Sc
     scripted.answers["POST /images/create"] = {"status": "done"}
     with pytest.raises(ImagePullError, match="gone again"):
         await engine.pull(NAME, (), ignore)
+
+
+async def test_an_image_of_several_repositories_is_removed_name_by_name(engine: DockerEngine, scripted: ScriptedEngine):
+    names = ["a/one:1", "b/two:1"]
+    scripted.answers["GET /images/sha256:1/json"] = {"Id": "sha256:1", "RepoTags": names, "RepoDigests": None}
+    scripted.answers["DELETE /images/sha256:1"] = refusing(409, "image is referenced in multiple repositories")
+    scripted.answers["DELETE /images/a/one:1"] = [{"Untagged": "a/one:1"}]
+    scripted.answers["DELETE /images/b/two:1"] = refusing(404, "No such image")
+    await engine.remove_image("sha256:1")
+    assert scripted.paths("DELETE") == ["/images/sha256:1", "/images/a/one:1", "/images/b/two:1"]
 
 
 # --- the sandbox's image ----------------------------------------------------------------------------------------

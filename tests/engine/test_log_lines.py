@@ -22,7 +22,7 @@ def read(log: FramedLog | TerminalLog, *pieces: bytes) -> list[LogLine]:
 
 
 def line(data: bytes, stream: str = "stdout") -> LogLine:
-    return LogLine(time=TIME, stream=stream, data=data)
+    return LogLine(time=TIME, stream=stream, data=data, nanoseconds=789)
 
 
 def test_each_frame_is_an_entry_at_any_split():
@@ -30,6 +30,10 @@ def test_each_frame_is_an_entry_at_any_split():
     expected = [line(b"one\n"), line(b"two words\n", "stderr"), line(b"cut")]
     for cut in range(len(whole)):
         assert read(FramedLog(), whole[:cut], whole[cut:]) == expected
+
+
+def test_no_digit_of_a_time_is_lost():
+    assert line(b"one\n").stamp.encode() + b" " == STAMP
 
 
 def test_an_empty_line_is_an_entry():

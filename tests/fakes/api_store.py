@@ -102,7 +102,7 @@ class ApiStore:
         self._same_uid(key, (patch.get("metadata") or {}).get("uid"))
         after = apply(before, patch)
         if subresource == "status":
-            after = before | {"status": after.get("status", {})}
+            after = before | {"status": after.get("status", {}), "metadata": after["metadata"]}
             if key.plural == "pods":
                 check_status_change(before, after["status"])
         elif "status" in before:

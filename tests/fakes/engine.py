@@ -19,12 +19,23 @@ import msgspec
 from tests.fakes.containers import FakeContainer, observation
 from tests.fakes.journal import Call
 from tests.fakes.programs import KILLED, Program
+from vkprovider.engine.log_relay import relay
 from vkprovider.errors import EngineConflict, EngineError, EngineNotFound, EngineUnavailable, ImagePullError
 from vkprovider.model import labels as keys
 from vkprovider.model.create import ContainerCreate, Limits
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.refs import ContainerID, PodUID
-from vkprovider.ports import EngineInfo, ExecResult, ImageInfo, LogLine, PullProgress, RegistryAuth, StoredImage
+from vkprovider.model.usage import RunningContainer
+from vkprovider.ports import (
+    EngineInfo,
+    ExecResult,
+    ImageInfo,
+    LogLine,
+    LogTarget,
+    PullProgress,
+    RegistryAuth,
+    StoredImage,
+)
 
 SANDBOX_IMAGE = "vkprovider/sandbox:fake"
 _WHOSE = (keys.NODE, keys.TYPE, keys.POD_UID, keys.CONTAINER_NAME, keys.ATTEMPT)
@@ -58,6 +69,7 @@ class FakeEngine:
         self.images: dict[str, ImageInfo] = {}
         self.registry: dict[str, ImageInfo] | None = None
         self.pull_errors: dict[str, str] = {}
+        self.archives: dict[str, bytes] = {}  # what ``docker save`` gives, by the image's ID
         self.tool_error = ""
         self.on_tool: Callable[[Sequence[str], str], None] | None = None
         self.down = False
@@ -146,6 +158,14 @@ class FakeEngine:
         with self._call("observe", uid):
             return observation(self._of(uid), self.unknown)
 
+    async def running(self) -> tuple[RunningContainer, ...]:
+        with self._call("running", ""):
+            return tuple(
+                RunningContainer(id=c.id, identity=c.identity, created_at=c.created_at, image=c.spec.image)
+                for c in self.containers.values()
+                if self._own(c) and c.running and c.identity is not None
+            )
+
     async def create(self, spec: ContainerCreate) -> ContainerID:
         with self._call("create", spec.name, spec.image):
             image = self._image(spec.image)
@@ -230,9 +250,31 @@ class FakeEngine:
     async def stored_images(self) -> tuple[StoredImage, ...]:
         with self._call("stored_images", ""):
             return tuple(
-                StoredImage(names=((image.digest,) if image.digest else ()) + (name,), size_bytes=image.size_bytes)
+                StoredImage(
+                    id=image.id,
+                    names=((image.digest,) if image.digest else ()) + (name,),
+                    size_bytes=image.size_bytes,
+                )
                 for name, image in self.images.items()
             )
+
+    async def images_in_use(self) -> frozenset[str]:
+        with self._call("images_in_use", ""):
+            return frozenset(container.image_id for container in self.containers.values())
+
+    async def remove_image(self, image_id: str) -> None:
+        with self._call("remove_image", image_id):
+            if any(container.image_id == image_id for container in self.containers.values()):
+                raise EngineConflict(f"unable to delete {image_id}: image is being used by a container")
+            for name in [name for name, image in self.images.items() if image.id == image_id]:
+                del self.images[name]
+
+    async def image_archive(self, image_id: str) -> AsyncIterator[bytes]:
+        with self._call("image_archive", image_id):
+            archive = self.archives.get(image_id)
+            if archive is None:
+                raise EngineNotFound(f"No such image: {image_id}")
+        yield archive
 
     async def pull(
         self, name: str, auths: Sequence[RegistryAuth], progress: Callable[[PullProgress], None]
@@ -294,9 +336,19 @@ class FakeEngine:
             container.news.clear()
             await container.news.wait()
 
+    async def copy_log(self, container_id: ContainerID, target: LogTarget) -> None:
+        self._get(container_id)
+        await relay(lambda since: self.logs(container_id, follow=True, since=since), target)
+
     async def create_volume(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
         with self._call("create_volume", name):
             self.volumes.setdefault(name, dict(labels))
+
+    async def volume_directory(self, name: str) -> str:
+        with self._call("volume_directory", name):
+            if name not in self.volumes:
+                raise EngineNotFound(f"no such volume: {name}")
+            return f"/volumes/{name}"
 
     async def remove_volumes(self, labels: Mapping[str, str]) -> None:
         with self._call("remove_volumes", str(dict(labels))):
@@ -305,6 +357,10 @@ class FakeEngine:
                 if users:
                     raise EngineConflict(f"remove {name}: volume is in use - [{users[0].id}]")
                 del self.volumes[name]
+
+    async def forget(self, uid: PodUID) -> None:
+        with self._call("forget", uid):
+            assert not any(container.running for container in self._of(uid))
 
     async def run_tool(self, args: Sequence[str], directory: str) -> None:
         with self._call("run_tool", directory, " ".join(args)):

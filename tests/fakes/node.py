@@ -27,6 +27,8 @@ from vkprovider.node.performer import Performer
 from vkprovider.node.pod_dirs import PodDirs
 from vkprovider.node.pod_files import PodFiles
 from vkprovider.node.pod_worker import PodWorker, Surroundings
+from vkprovider.node.pulled_images import PulledImages
+from vkprovider.node.pulling import Puller
 from vkprovider.node.termination_message import TerminationMessages
 from vkprovider.node.volume_writer import VolumeWriter
 from vkprovider.ports import PullProgress
@@ -137,6 +139,7 @@ class LivingNode:
         self.objects = Objects()
         self.dirs = PodDirs(str(directory))
         self.checkpoint = checkpoint
+        self.pulled: PulledImages | None = None
 
     @classmethod
     async def on(cls, directory: Path, engine: LivingEngine | None = None) -> LivingNode:
@@ -149,9 +152,10 @@ class LivingNode:
         engine = instead.pop("engine", self.engine)
         facts = NodeFacts(name=engine.node, memory=1 << 30)
         files = PodFiles(self.dirs, VolumeWriter(engine, self.dirs, self.clock), facts.memory, allocatable={"cpu": "4"})
+        puller = Puller(engine, self.objects, self.clock, self.told, self.pulled)
         around = Surroundings(
             engine=engine,
-            performer=Performer(engine, self.objects, files, facts, self.clock, self.told),
+            performer=Performer(engine, self.objects, files, facts, self.clock, puller),
             messages=TerminationMessages(engine, files.termination_message),
             settings=CoreSettings(node_name=engine.node),
             clock=self.clock,

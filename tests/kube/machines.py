@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vkprovider.core.thresholds import Reading, Signal
 from vkprovider.kube.node_object import MachineFacts, Storage
 from vkprovider.kube.node_settings import NodeSettings
 from vkprovider.ports import EngineInfo, StoredImage
@@ -27,9 +28,7 @@ def machine(**fields: Any) -> MachineFacts:
         "engine": ENGINE,
         "images": (BUSYBOX,),
         "storage": Storage(size=100 << 30, free=50 << 30, inodes=1000, free_inodes=900),
-        "free_memory": 4 << 30,
-        "threads": 200,
-        "max_threads": 32768,
+        "readings": {Signal.MEMORY: Reading(4 << 30, 8 << 30), Signal.NODEFS: Reading(50 << 30, 100 << 30)},
         "machine_id": "m",
         "system_uuid": "s",
         "boot_id": "b",

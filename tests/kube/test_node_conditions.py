@@ -5,19 +5,16 @@ from typing import Any
 
 import pytest
 
-from tests.kube.machines import machine, node_settings
 from tests.node.virtual_clock import T0
 from vkprovider.kube.node_conditions import (
     RUNTIME_DOWN,
     SHUTTING_DOWN,
     NodeEvent,
     node_conditions,
-    pressures,
     same_conditions,
     transitions,
     without_heartbeats,
 )
-from vkprovider.kube.node_object import Storage
 
 FINE = [
     ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -114,28 +111,3 @@ def test_conditions_of_others_do_not_count() -> None:
     assert not same_conditions(ours[1:], ours)
     assert not same_conditions([*ours[:-1], {**ours[-1], "status": "Unknown"}], ours)
     assert not same_conditions([*ours[:-1], {**ours[-1], "message": "else"}], ours)
-
-
-GIB = 1 << 30
-
-
-@pytest.mark.parametrize(
-    ("facts", "percent", "found"),
-    [
-        ({}, 10, set()),
-        ({"free_memory": 100 << 20}, 10, set()),
-        ({"free_memory": (100 << 20) - 1}, 10, {"MemoryPressure"}),
-        ({"free_memory": None}, 10, set()),
-        ({"storage": Storage(size=100 * GIB, free=10 * GIB)}, 10, set()),
-        ({"storage": Storage(size=100 * GIB, free=10 * GIB - 1)}, 10, {"DiskPressure"}),
-        ({"storage": Storage(size=100 * GIB, free=0)}, 0, set()),
-        ({"storage": Storage(size=GIB, free=GIB, inodes=100, free_inodes=4)}, 10, {"DiskPressure"}),
-        ({"storage": Storage(size=GIB, free=GIB, inodes=100, free_inodes=5)}, 10, set()),
-        ({"storage": None}, 10, set()),
-        ({"threads": 951, "max_threads": 1000}, 10, {"PIDPressure"}),
-        ({"threads": 950, "max_threads": 1000}, 10, set()),
-        ({"threads": 0, "max_threads": 0}, 10, set()),
-    ],
-)
-def test_pressures(facts: dict[str, Any], percent: int, found: set[str]) -> None:
-    assert pressures(machine(**facts), node_settings(min_free_disk_percent=percent)) == found

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.fakes.engine import FakeEngine
 from tests.kube.machines import BUSYBOX, ENGINE
 from tests.node.virtual_clock import VirtualClock
+from vkprovider.core.thresholds import Reading, Signal
 from vkprovider.errors import EngineUnavailable
 from vkprovider.kube.machine import address_towards, look_at_machine, machine_facts
 
@@ -29,31 +31,41 @@ def lay_out(root: Path, files: dict[str, str]) -> None:
 
 def test_what_files_tell_of_a_machine(tmp_path: Path) -> None:
     lay_out(tmp_path, FILES)
-    facts = machine_facts(ENGINE, (BUSYBOX,), (str(tmp_path),), tmp_path)
+    facts = machine_facts(ENGINE, (BUSYBOX,), str(tmp_path), tmp_path)
     assert (facts.engine, facts.images) == (ENGINE, (BUSYBOX,))
-    assert (facts.free_memory, facts.swap) == (1 << 20, 2048)
-    assert (facts.threads, facts.max_threads) == (345, 60000)
+    assert facts.swap == 2048
+    assert facts.readings[Signal.MEMORY] == Reading(1 << 20, 8165004 << 10)
+    assert facts.readings[Signal.PID] == Reading(60000 - 345, 60000)
     assert (facts.machine_id, facts.system_uuid, facts.boot_id) == ("machine", "product", "boot")
 
 
 def test_a_machine_that_shows_nothing(tmp_path: Path) -> None:
-    facts = machine_facts(ENGINE, (), ("", str(tmp_path / "absent")), tmp_path)
+    facts = machine_facts(ENGINE, (), str(tmp_path / "absent"), tmp_path)
     assert facts.storage is None
-    assert (facts.free_memory, facts.threads, facts.max_threads, facts.swap) == (None, 0, 0, 0)
+    assert (facts.readings, facts.swap) == ({}, 0)
     assert (facts.machine_id, facts.system_uuid, facts.boot_id) == ("", "", "")
 
 
 def test_names_that_stand_in_for_missing_ones(tmp_path: Path) -> None:
     lay_out(tmp_path, {"etc/machine-id": "", "var/lib/dbus/machine-id": "dbus\n"})
-    facts = machine_facts(ENGINE, (), (), tmp_path)
+    facts = machine_facts(ENGINE, (), "", tmp_path)
     assert (facts.machine_id, facts.system_uuid) == ("dbus", "dbus")
 
 
-def test_storage_is_that_of_the_first_directory_that_can_be_seen(tmp_path: Path) -> None:
-    storage = machine_facts(ENGINE, (), (str(tmp_path / "absent"), str(tmp_path)), tmp_path).storage
-    assert storage is not None
-    assert 0 < storage.free <= storage.size
-    assert 0 <= storage.free_inodes <= storage.inodes
+def test_where_the_engines_directory_cannot_be_seen_the_nodes_stands_for_it(tmp_path: Path) -> None:
+    elsewhere = msgspec.structs.replace(ENGINE, root_dir=str(tmp_path / "absent"))
+    facts = machine_facts(elsewhere, (), str(tmp_path), tmp_path)
+    assert facts.storage is not None
+    assert 0 < facts.storage.free <= facts.storage.size
+    assert 0 <= facts.storage.free_inodes <= facts.storage.inodes
+    assert facts.readings[Signal.IMAGEFS].capacity == facts.readings[Signal.NODEFS].capacity == facts.storage.size
+
+
+def test_gpus_are_those_of_an_engine_that_knows_what_to_do_with_them(tmp_path: Path) -> None:
+    lay_out(tmp_path, {f"dev/{name}": "" for name in ("nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm", "nvidia0")})
+    able = msgspec.structs.replace(ENGINE, runtimes=("nvidia", "runc"))
+    assert machine_facts(able, (), "", tmp_path).gpus == ("0", "2", "10")
+    assert machine_facts(ENGINE, (), "", tmp_path).gpus == ()
 
 
 async def test_one_look_asks_the_engine_too(tmp_path: Path) -> None:

@@ -6,17 +6,22 @@ import msgspec
 import pytest
 
 from tests.kube.machines import ENGINE, machine, node_settings
+from vkprovider.core.devices import Device
 from vkprovider.core.placement import Taint
+from vkprovider.core.thresholds import parse_thresholds
 from vkprovider.kube.node_object import (
     Storage,
     build_node,
     go_architecture,
     kubelet_version,
+    node_devices,
     node_labels,
     node_reference,
     node_status,
     withheld_labels,
 )
+from vkprovider.kube.node_resources import NodeResources
+from vkprovider.model.create import DeviceMapping
 from vkprovider.ports import StoredImage
 
 USUAL_LABELS = {
@@ -82,8 +87,11 @@ def test_the_status() -> None:
 
 
 def test_what_is_reserved_is_not_allocatable() -> None:
-    reserved = {"cpu": "500m", "memory": "1000000001", "ephemeral-storage": "1Gi"}
-    settings = node_settings(reserved=reserved, min_free_disk_percent=0, max_pods=7)
+    resources = NodeResources(
+        reserved={"cpu": 500, "memory": 1000000001, "ephemeral-storage": 1 << 30},
+        eviction_hard=parse_thresholds("memory.available<100Mi"),
+    )
+    settings = node_settings(resources=resources, max_pods=7)
     status = node_status(machine(), settings, READY)
     assert status["capacity"]["cpu"] == "4"
     assert status["allocatable"] == {
@@ -95,7 +103,7 @@ def test_what_is_reserved_is_not_allocatable() -> None:
 
 
 def test_nothing_is_less_than_nothing() -> None:
-    settings = node_settings(reserved={"cpu": "9", "memory": "1Ti"})
+    settings = node_settings(resources=NodeResources(reserved={"cpu": 9000, "memory": 1 << 40}))
     allocatable = node_status(machine(), settings, READY)["allocatable"]
     assert (allocatable["cpu"], allocatable["memory"]) == ("0", "0Ki")
 
@@ -111,6 +119,20 @@ def test_odd_sizes_are_in_bytes() -> None:
     assert status["capacity"]["memory"] == str((1 << 30) + 1)
     assert status["capacity"]["ephemeral-storage"] == "1000"
     assert status["allocatable"]["ephemeral-storage"] == "900"
+
+
+def test_devices_are_counted() -> None:
+    fuse = tuple(Device(id=f"/dev/fuse#{n}", mapping=DeviceMapping(source="/dev/fuse", target="/f")) for n in range(3))
+    settings = node_settings(resources=NodeResources(devices={"example.com/fuse": fuse}))
+    status = node_status(machine(gpus=("0", "1")), settings, READY)
+    for shown in (status["capacity"], status["allocatable"]):
+        assert (shown["example.com/fuse"], shown["nvidia.com/gpu"]) == ("3", "2")
+
+
+@pytest.mark.parametrize(("said", "found"), [(None, ("0", "1")), ((), ()), (("GPU-8a",), ("GPU-8a",))])
+def test_gpus_are_those_that_are_found_unless_they_are_said(said: tuple[str, ...] | None, found: tuple[str, ...]):
+    devices = node_devices(machine(gpus=("0", "1")), node_settings(resources=NodeResources(gpus=said)))
+    assert tuple(device.id for device in devices.get("nvidia.com/gpu", ())) == found
 
 
 def test_swap_is_told_where_there_is_some() -> None:

@@ -14,10 +14,11 @@ from tests.kube.node_api import FakeNodeApi, Json
 from tests.node.virtual_clock import PATIENCE, VirtualClock
 from vkprovider.core.admission import node_view
 from vkprovider.core.placement import Taint
+from vkprovider.core.thresholds import Reading, Signal
 from vkprovider.errors import ApiForbidden, ApiUnauthorized, ApiUnavailable, EngineUnavailable
 from vkprovider.kube.node_api import NODES
 from vkprovider.kube.node_conditions import NodeEvent
-from vkprovider.kube.node_object import MachineFacts, Storage, build_node
+from vkprovider.kube.node_object import MachineFacts, build_node
 from vkprovider.kube.node_registrar import NodeRegistrar
 from vkprovider.kube.node_settings import NodeSettings
 from vkprovider.kube.reflector import Changed, Removed, Replaced, Update
@@ -314,10 +315,10 @@ async def test_other_problems_are_named_as_they_are(scene: Scene) -> None:
 
 async def test_a_pressure_stays_for_five_minutes(scene: Scene) -> None:
     async with scene.running():
-        scene.facts = machine(storage=Storage(size=100, free=1))
+        scene.facts = machine(readings={Signal.NODEFS: Reading(1, 100)})
         await scene.wait()
         assert scene.condition("DiskPressure")["status"] == "True"
-        scene.facts = machine(storage=Storage(size=100, free=50))
+        scene.facts = machine(readings={Signal.NODEFS: Reading(50, 100)})
         for _ in range(29):
             await scene.wait()
         assert scene.condition("DiskPressure")["status"] == "True"

@@ -6,6 +6,8 @@ import pytest
 from vkprovider.config import ConfigError
 from vkprovider.core.daemonsets import DaemonSetPolicy
 from vkprovider.core.placement import Taint
+from vkprovider.core.thresholds import Signal, Threshold
+from vkprovider.kube.node_resources import NodeResources
 from vkprovider.kube.node_settings import NodeFlags, NodeSettings, load_node_settings
 
 
@@ -55,8 +57,9 @@ def test_flags_win() -> None:
         labels=("a=b,example.com/c=d", "e="),
         system_reserved="cpu=500m, memory=1Gi",
         max_pods=20,
-        min_free_disk=0,
+        eviction_hard="memory.available<1Gi",
         daemonsets="run",
+        allowed_unsafe_sysctls="kernel.msg*, net.core.somaxconn",
         drain=True,
         drain_timeout=60,
         startup_timeout="1m30s",
@@ -78,10 +81,13 @@ def test_flags_win() -> None:
         kind="dev",
         namespace="team",
         labels={"a": "b", "example.com/c": "d", "e": ""},
-        reserved={"cpu": "500m", "memory": "1Gi"},
+        resources=NodeResources(
+            reserved={"cpu": 500, "memory": 1 << 30},
+            eviction_hard=(Threshold(Signal.MEMORY, "1Gi"),),
+        ),
         max_pods=20,
-        min_free_disk_percent=0,
         daemonsets=DaemonSetPolicy.RUN,
+        allowed_unsafe_sysctls=("kernel.msg*", "net.core.somaxconn"),
         drain=True,
         drain_seconds=60,
         startup_seconds=90,
@@ -127,6 +133,7 @@ def test_a_name_is_made_of_the_hosts(host: str, name: str) -> None:
         ({"labels": ("=a",)}, {}, "^--labels: '=a' is not of the form KEY=VALUE$"),
         ({"labels": ("a b=c",)}, {}, "^--labels: key 'a b': name part must consist of"),
         ({"labels": ("a=b c",)}, {}, "^--labels: value 'b c' of a: a valid label must be"),
+        ({"allowed_unsafe_sysctls": "vm.*"}, {}, r"^--allowed-unsafe-sysctls: 'vm\.\*' does not concern the pod alone"),
         ({"taint": "gpu"}, {}, "^--taint: 'gpu' is not KEY=VALUE:EFFECT or KEY:EFFECT$"),
         (
             {"taint": "gpu:Never"},
@@ -140,10 +147,6 @@ def test_a_name_is_made_of_the_hosts(host: str, name: str) -> None:
         ({"port": 65536}, {}, "^--port, KUBELET_PORT: '65536' is not a port number$"),
         ({}, {"KUBELET_PORT": "-1"}, "^--port, KUBELET_PORT: '-1' is not a port number$"),
         ({"max_pods": 0}, {}, "^--max-pods: 0 is less than 1$"),
-        ({"min_free_disk": 100}, {}, "^--min-free-disk: 100 is not a percentage from 0 to 99$"),
-        ({"system_reserved": "pods=1"}, {}, "^--system-reserved: 'pods' is none of cpu, memory, ephemeral-storage$"),
-        ({"system_reserved": "cpu=much"}, {}, "^--system-reserved: cpu: quantities must match"),
-        ({"system_reserved": "cpu=-1"}, {}, "^--system-reserved: cpu: -1 is negative$"),
         ({"startup_timeout": "90"}, {}, "^--startup-timeout: '90' is not a duration such as 90s or 1m30s$"),
         ({"startup_timeout": "h"}, {}, "^--startup-timeout: 'h' is not a duration"),
         ({"drain_timeout": 5}, {}, "^--drain-timeout: says how long --drain may take, and that is not given$"),

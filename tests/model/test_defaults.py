@@ -135,12 +135,16 @@ def test_volumes_are_completed() -> None:
         {"name": "c", "configMap": {"name": "x"}},
         {"name": "s", "secret": {"secretName": "x", "defaultMode": 0}},
         {"name": "h", "hostPath": {"path": "/x"}},
+        {"name": "i", "image": {"reference": "data:1"}},
+        {"name": "l", "image": {"reference": "data"}},
     ]
     assert pod(volumes=volumes)["volumes"] == [
         {"name": "none", "emptyDir": {}},
         {"name": "c", "configMap": {"name": "x", "defaultMode": 0o644}},
         {"name": "s", "secret": {"secretName": "x", "defaultMode": 0}},
         {"name": "h", "hostPath": {"path": "/x", "type": ""}},
+        {"name": "i", "image": {"reference": "data:1", "pullPolicy": "IfNotPresent"}},
+        {"name": "l", "image": {"reference": "data", "pullPolicy": "Always"}},
     ]
 
 

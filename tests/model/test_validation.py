@@ -63,6 +63,7 @@ def test_a_pod_that_uses_everything_is_fine() -> None:
     volumes = [
         {"name": "e", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
         {"name": "h", "hostPath": {"path": "/tmp", "type": "Directory"}},
+        {"name": "i", "image": {"reference": "data:1", "pullPolicy": "Never"}},
         {"name": "c", "configMap": {"name": "c", "items": [{"key": "k", "path": "a/k", "mode": 0o400}]}},
     ]
     assert (
@@ -220,6 +221,18 @@ POD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "volume twice": (
         {"volumes": [{"name": "v"}, {"name": "v"}]},
         ['spec.volumes[1].name: Duplicate value: "v"'],
+    ),
+    "image volume without an image": (
+        {"volumes": [{"name": "v", "image": {"pullPolicy": "Often"}}]},
+        [
+            "spec.volumes[0].image.reference: Required value",
+            'spec.volumes[0].image.pullPolicy: Unsupported value: "Often": supported values: "Always", "IfNotPresent", '
+            '"Never"',
+        ],
+    ),
+    "image volume and another": (
+        {"volumes": [{"name": "v", "emptyDir": {}, "image": {"reference": "data:1"}}]},
+        [f"spec.volumes[0].image: {BOTH} volume type"],
     ),
     "volume without a name": ({"volumes": [{"name": ""}]}, ["spec.volumes[0].name: Required value"]),
     "volume name": ({"volumes": [{"name": "V"}]}, [f'spec.volumes[0].name: Invalid value: "V": {LABEL}']),
@@ -576,14 +589,11 @@ def test_what_is_probably_not_meant_is_warned_of() -> None:
     app = APP | {
         "env": [{"name": "A"}, {"name": "B"}, {"name": "A"}],
         "ports": [{"containerPort": 80}, {"containerPort": 80, "protocol": "UDP"}, {"containerPort": 80}],
-        "resources": {"limits": {"cpu": 1, "ephemeral-storage": "1Gi"}},
     }
     spec = decode_pod({"spec": {"containers": [app]}}).spec
     assert [str(finding) for finding in spec_warnings(spec, "spec")] == [
         'spec.containers[0].env[2]: hides previous definition of "A"',
         "spec.containers[0].ports[2]: duplicate port definition: 80/TCP",
-        "spec.containers[0].resources.limits[ephemeral-storage]: "
-        "not honoured by vkprovider: the container may fill the disk",
     ]
 
 

@@ -25,18 +25,18 @@ NOBODY = 65534
 class Disk:
     """A writer on a directory of the test's own, and what it shows."""
 
-    def __init__(self, root: Path, engine: ToolEngine | None = None) -> None:
+    def __init__(self, root: Path, engine: ToolEngine | None = None, memory: str = "") -> None:
         self.engine = engine or ToolEngine()
-        self.dirs = PodDirs(str(root))
+        self.dirs = PodDirs(str(root), memory)
         self.writer = VolumeWriter(self.engine, self.dirs, VirtualClock())  # type: ignore[arg-type]
         self.pod = Path(self.dirs.of(UID))
 
     def plan(self, *volumes: PlannedVolume, **more: Any) -> VolumePlan:
         return VolumePlan(pod_uid=UID, pod_dir=str(self.pod), volumes=volumes, **more)
 
-    def projection(self, files: dict[str, str], mode: int = 0o644) -> Projection:
+    def projection(self, files: dict[str, str], mode: int = 0o644, *, secret: bool = False) -> Projection:
         projected = tuple(File(path=path, data=data.encode(), mode=mode) for path, data in files.items())
-        return Projection(name="config", path=str(self.pod / "config"), files=projected)
+        return Projection(name="config", path=str(self.pod / "config"), files=projected, secret=secret)
 
     async def project(self, files: dict[str, str], mode: int = 0o644) -> Path:
         assert await self.writer.write(self.plan(self.projection(files, mode))) == ()

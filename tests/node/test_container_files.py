@@ -7,6 +7,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.node.tool_engine import ToolEngine
@@ -122,7 +123,7 @@ def volume(tmp_path: Path) -> Path:
 
 
 def sub_path(volume: Path, path: str) -> SubPath:
-    return SubPath(index=0, root=str(volume), path=path, volume="v", container="app")
+    return SubPath(index=0, root=str(volume), path=path, volume="v", container="app", pin=str(volume.parent / "pin"))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def sub_path(volume: Path, path: str) -> SubPath:
     ],
 )
 def test_a_sub_path_is_found_through_links_that_stay_inside(volume: Path, path: str, real: str) -> None:
-    assert Path(resolve(sub_path(volume, path))) == (volume / real).resolve()
+    assert Path(resolve(sub_path(volume, path), pinned=False)) == (volume / real).resolve()
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_a_sub_path_is_found_through_links_that_stay_inside(volume: Path, path: 
 )
 def test_what_is_missing_is_made_with_the_volumes_mode(volume: Path, path: str, made: list[str]) -> None:
     before = os.umask(0o077)
-    found = resolve(sub_path(volume, path))
+    found = resolve(sub_path(volume, path), pinned=False)
     os.umask(before)
     assert found == str(volume / made[-1])
     assert [mode(volume / directory) for directory in made] == [0o2777] * len(made)
@@ -158,7 +159,7 @@ def test_what_is_missing_is_made_with_the_volumes_mode(volume: Path, path: str, 
 )
 def test_a_sub_path_never_leaves_its_volume(volume: Path, path: str) -> None:
     with pytest.raises(Fault) as caught:
-        resolve(sub_path(volume, path))
+        resolve(sub_path(volume, path), pinned=False)
     assert caught.value.waiting_reason == "CreateContainerConfigError"
     assert caught.value.message == 'failed to prepare subPath for volumeMount "v" of container "app"'
     assert not (volume.parent / "volume-two" / "new").exists()
@@ -166,7 +167,7 @@ def test_a_sub_path_never_leaves_its_volume(volume: Path, path: str) -> None:
 
 def test_a_sub_path_of_a_volume_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(Fault, match="failed to prepare subPath"):
-        resolve(sub_path(tmp_path / "nothing", "x"))
+        resolve(sub_path(tmp_path / "nothing", "x"), pinned=False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -178,7 +179,7 @@ async def test_a_container_is_prepared_as_planned(volume: Path, tmp_path: Path) 
             Mount(source=str(volume), target="/k", read_only=True),
             Mount(source=str(log), target="/dev/termination-log"),
         ),
-        sub_paths=(SubPath(index=1, root=str(volume), path="key", volume="v", container="app"),),
+        sub_paths=(msgspec.structs.replace(sub_path(volume, "key"), index=1),),
         termination_log=str(log),
         files={str(hosts): "127.0.0.1\tlocalhost\n"},
     )
@@ -187,6 +188,18 @@ async def test_a_container_is_prepared_as_planned(volume: Path, tmp_path: Path) 
     assert (first, third) == (plan.mounts[0], plan.mounts[2])
     assert second == Mount(source=str(volume / "..ts" / "key"), target="/k", read_only=True)
     assert (log.is_file(), hosts.read_text()) == (True, "127.0.0.1\tlocalhost\n")
+
+
+async def test_a_part_of_a_volume_in_memory_takes_mounts_of_our_own(tmp_path: Path) -> None:
+    writer = VolumeWriter(ToolEngine(), PodDirs(str(tmp_path)), VirtualClock())  # type: ignore[arg-type]
+    part = msgspec.structs.replace(sub_path(Path("engine-volume"), "a"), in_memory=True)
+    mount = Mount(source="engine-volume", target="/m", volume=True)
+    with pytest.raises(Fault) as caught:
+        await writer.prepare_container(MountPlan(mounts=(mount,), sub_paths=(part,)))
+    assert caught.value.message == (
+        'unable to provision SubPath `a`: volume "v" is in memory, and only '
+        "as root on the engine's machine, outside of containers, can vkprovider mount a part of it"
+    )
 
 
 async def test_a_container_that_needs_no_files_gets_none(tmp_path: Path) -> None:

@@ -193,3 +193,17 @@ async def test_thirty_pods_at_once(tmp_path: Path):
         await node.told.until(lambda: len(node.told.gone_pods) == len(pods))
     assert sorted(node.told.gone_pods) == sorted(PodUID(one.uid) for one in pods)
     assert node.engine.containers == {}
+
+
+@virtual_time
+async def test_how_long_the_engine_has_been_silent_is_known(tmp_path: Path):
+    """The fake engine, unlike a real one, says nothing by itself."""
+    node = await LivingNode.on(tmp_path)
+    async with node.at_work() as dispatcher:
+        dispatcher.sync(A)
+        await node.told.until(lambda: phase(node, A) == "Running")
+        await asyncio.sleep(400)
+        assert dispatcher.silence >= 400
+        node.engine.relist()
+        await asyncio.sleep(0.1)
+        assert dispatcher.silence < 1

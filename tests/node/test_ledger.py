@@ -33,6 +33,20 @@ def test_all_that_others_take_is_used():
     assert (book.claim(A), book.claim(C)) == (claim(100), None)
 
 
+def test_a_device_is_given_once():
+    book = Ledger(dict, {"example.com/d": ("0", "1"), "example.com/e": ("0",)})
+    book.note_devices(A, [{"example.com/d": ("0",)}, {"example.com/e": ("0",)}])
+    room, own = book.room(B), book.room(A)
+    assert room is not None
+    assert own is not None
+    assert room.devices == {"example.com/d": ("1",), "example.com/e": ()}
+    assert own.devices == {"example.com/d": ("0", "1"), "example.com/e": ("0",)}
+    book.forget(A)
+    after = book.room(B)
+    assert after is not None
+    assert after.devices == own.devices
+
+
 def test_whoever_waits_hears_of_room():
     book, heard = ledger(), list[str]()
     book.note(A, claim(100), heard.append)

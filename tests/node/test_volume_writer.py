@@ -195,6 +195,29 @@ async def test_a_claim_is_given_to_the_group_once(disk: Disk, tmp_path: Path) ->
     assert (tmp_path / "data").stat().st_gid == 5
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give files to any group")
+@pytest.mark.parametrize(
+    ("gid", "access", "on_root_mismatch", "left_alone"),
+    [
+        (4321, 0o2770, True, True),
+        (4321, 0o2770, False, False),
+        (4321, 0o0770, True, False),
+        (4321, 0o2750, True, False),
+        (4322, 0o2770, True, False),
+    ],
+)
+async def test_a_claim_that_is_the_groups_already(
+    disk: Disk, tmp_path: Path, gid: int, access: int, on_root_mismatch: bool, left_alone: bool
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "file").touch()
+    os.chown(tmp_path / "data", -1, gid)
+    (tmp_path / "data").chmod(access)
+    plan = disk.plan(claimed(disk, tmp_path / "data"), fs_group=4321, on_root_mismatch=on_root_mismatch)
+    assert await disk.writer.write(plan) == ()
+    assert ((tmp_path / "data" / "file").stat().st_gid != 4321) is left_alone
+
+
 async def test_what_a_claim_leads_to_outlives_the_pod(disk: Disk, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "kept").touch()

@@ -20,6 +20,9 @@ class ToolEngine:
             raise EngineError(self.refuse)
         self.volumes[name] = (dict(labels), dict(options))
 
+    async def volume_directory(self, name: str) -> str:
+        return self.volumes[name][1]["directory"]
+
     async def remove_volumes(self, labels: Mapping[str, str]) -> None:
         self.volumes = {n: v for n, v in self.volumes.items() if not labels.items() <= v[0].items()}
 

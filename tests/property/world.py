@@ -26,6 +26,7 @@ from vkprovider.model.create import Mount
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.node.performer import Performer
+from vkprovider.node.pulling import Puller
 from vkprovider.standalone.objects import ManifestObjects
 
 T = TypeVar("T")
@@ -96,7 +97,9 @@ class World:
         node = NodeFacts(name="node", memory=1 << 30)
         store = ManifestObjects(())
         files: Any = NoFiles()
-        self.performer = Performer(self.engine, store, files, node, self.clock, NoWatcher())
+        self.performer = Performer(
+            self.engine, store, files, node, self.clock, Puller(self.engine, store, self.clock, NoWatcher())
+        )
         self.roles = classify(pod)
         self.room: Room | None = None
         self.disk = msgspec.json.encode(PodRecord())

@@ -142,6 +142,9 @@ class Pods:
         self.pods: dict[PodKey, Pod] = {}
         self.statuses: dict[PodUID, Mapping[str, Any]] = {}
 
+    def all(self) -> list[Pod]:
+        return list(self.pods.values())
+
     def find(self, key: PodKey) -> Pod | None:
         return self.pods.get(key)
 

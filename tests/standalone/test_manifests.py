@@ -177,6 +177,7 @@ def in_container(more: str) -> str:
 
 AT = "a.yaml: document 1 (Job test): spec.template.spec.containers[0]"
 HERE = "a.yaml: document 1 (Job test): "
+TAKEN = "Pod, Job, Deployment, ConfigMap, Secret, SidecarSet, SidecarSetResourceBinding and List"
 
 BAD: dict[str, tuple[str, list[str]]] = {
     # the object itself
@@ -185,27 +186,24 @@ BAD: dict[str, tuple[str, list[str]]] = {
         ['a.yaml: document 1 (Jbo test): kind: unknown kind "Jbo", did you mean "Job"?'],
     ),
     "kind of a cluster": (
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n",
+        "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: web}\n",
         [
-            'a.yaml: document 1 (Deployment web): kind: "Deployment" is no kind that vkprovider runs: '
-            "it takes Pod, Job, ConfigMap, Secret and List"
+            'a.yaml: document 1 (StatefulSet web): kind: "StatefulSet" is no kind that vkprovider runs: '
+            f"it takes {TAKEN}"
         ],
     ),
     "kind of a near name": (
         JOB.replace("kind: Job", "kind: CronJob"),
-        [
-            'a.yaml: document 1 (CronJob test): kind: "CronJob" is no kind that vkprovider runs: '
-            "it takes Pod, Job, ConfigMap, Secret and List"
-        ],
+        [f'a.yaml: document 1 (CronJob test): kind: "CronJob" is no kind that vkprovider runs: it takes {TAKEN}'],
     ),
     "no kind": (
         "apiVersion: v1\nmetadata: {name: x}\n",
-        ["a.yaml: document 1 (x): kind: Required value: vkprovider runs Pod, Job, ConfigMap, Secret and List"],
+        [f"a.yaml: document 1 (x): kind: Required value: vkprovider runs {TAKEN}"],
     ),
     "no kind and no version": (
         "a: b\n",
         [
-            "a.yaml: document 1: kind: Required value: vkprovider runs Pod, Job, ConfigMap, Secret and List",
+            f"a.yaml: document 1: kind: Required value: vkprovider runs {TAKEN}",
             "a.yaml: document 1: apiVersion: Required value",
         ],
     ),
@@ -248,9 +246,9 @@ BAD: dict[str, tuple[str, list[str]]] = {
     ),
     "an empty list": (
         "{apiVersion: v1, kind: List, items: []}",
-        ["a.yaml: nothing to run: there is no Pod and no Job"],
+        ["a.yaml: nothing to run: there is no Pod, no Job and no Deployment"],
     ),
-    "nothing to run": (CONFIG, ["a.yaml: nothing to run: there is no Pod and no Job"]),
+    "nothing to run": (CONFIG, ["a.yaml: nothing to run: there is no Pod, no Job and no Deployment"]),
     "the same object twice": (
         documents(JOB, JOB),
         [
@@ -385,6 +383,21 @@ BAD: dict[str, tuple[str, list[str]]] = {
         [
             f"{HERE}spec.template.spec.volumes[0].persistentVolumeClaim: Forbidden: "
             "there is no cluster here to claim volumes of: use a hostPath or an emptyDir"
+        ],
+    ),
+    "an ephemeral claim": (
+        JOB + "      volumes: [{name: v, ephemeral: {volumeClaimTemplate: {spec: {}}}}]\n",
+        [
+            f"{HERE}spec.template.spec.volumes[0].ephemeral: Forbidden: "
+            "there is no cluster here to claim volumes of: use an emptyDir"
+        ],
+    ),
+    "an ephemeral claim without a template": (
+        JOB + "      volumes: [{name: v, ephemeral: {}}]\n",
+        [
+            f"{HERE}spec.template.spec.volumes[0].ephemeral.volumeClaimTemplate: Required value",
+            f"{HERE}spec.template.spec.volumes[0].ephemeral: Forbidden: "
+            "there is no cluster here to claim volumes of: use an emptyDir",
         ],
     ),
     "a token": (

@@ -74,7 +74,7 @@ def test_every_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_no_file_at_all() -> None:
     with pytest.raises(ManifestError) as caught:
         load([])
-    assert caught.value.lines == ("no file is given: nothing to run: there is no Pod and no Job",)
+    assert caught.value.lines == ("no file is given: nothing to run: there is no Pod, no Job and no Deployment",)
 
 
 def test_a_thousand_documents_are_read() -> None:

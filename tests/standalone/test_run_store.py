@@ -49,7 +49,13 @@ def test_a_new_run_has_a_directory_of_its_own(tmp_path: Path):
     with begun(RunStore(tmp_path / "state")) as run:
         assert run.path == tmp_path / "state" / "runs" / run.run_id
         assert run.node == f"run-{run.run_id}"
-        assert (run.content.began_at, run.content.objects, run.content.ended) == (NOW, [JOB], False)
+        assert (run.content.began_at, run.content.ended) == (NOW, False)
+
+
+def test_what_is_in_the_manifests_is_not_kept(tmp_path: Path):
+    secret = {"kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"password": "sesame"}}
+    with begun(RunStore(tmp_path), JOB, secret) as run:
+        assert "sesame" not in (run.path / "run.json").read_text()
 
 
 def test_an_interrupted_run_of_the_same_manifests_is_taken_over(tmp_path: Path):
@@ -149,7 +155,7 @@ def test_ten_at_once_are_ten_runs(tmp_path: Path):
     assert len({run.run_id for run in runs}) == 10
     assert left(store) == []
     for run in runs:
-        assert run.load("run.json", dict)["objects"] == [JOB]
+        assert run.load("run.json", dict)["ended"] is False
         run.remove()
     assert list((tmp_path / "runs").iterdir()) == []
 

@@ -6,6 +6,7 @@ At most one action is in flight per ``key``: a container's name, or "" for the p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -43,7 +44,9 @@ class RemoveSandbox(Action, frozen=True, kw_only=True):
 
 
 class PullImage(Action, frozen=True, kw_only=True):
-    """Make sure the image is present as its pull policy asks, for the given attempt of the container."""
+    """Make sure the image is present as its pull policy asks, for the given attempt of the container; and before it
+    those of the image volumes that the container mounts.
+    """
 
     image: str
     policy: str
@@ -53,7 +56,8 @@ class PullImage(Action, frozen=True, kw_only=True):
 class StartContainer(Action, frozen=True, kw_only=True):
     """Create and start one instance. Where an instance of that name exists it is adopted, never doubled.
 
-    ``target_id`` is the container whose process namespace an ephemeral container enters, "" for its own.
+    ``target_id`` is the container whose process namespace an ephemeral container enters, "" for its own; ``devices``
+    are the ids of those that it was given, by resource; ``volumes`` those of the images that it has as volumes, by name.
     """
 
     attempt: int
@@ -61,6 +65,8 @@ class StartContainer(Action, frozen=True, kw_only=True):
     image_id: str
     backoff_seconds: int
     target_id: ContainerID = ContainerID("")
+    devices: Mapping[str, tuple[str, ...]] = {}
+    volumes: Mapping[str, str] = {}
 
 
 class ResizeContainer(Action, frozen=True, kw_only=True):
@@ -131,22 +137,35 @@ class PullStarted(News, frozen=True, kw_only=True):
 
 
 class PullDone(News, frozen=True, kw_only=True):
-    """``seconds`` is None where the image was already there."""
+    """``seconds`` is None where the image was already there. ``volumes`` are as in ``StartContainer``."""
 
     image: str
     attempt: int
     image_id: str
     seconds: float | None = None
     size_bytes: int = 0
+    volumes: Mapping[str, str] = {}
+
+
+class VolumePulled(News, frozen=True, kw_only=True):
+    """The image of a volume is there. ``seconds`` is None where it already was."""
+
+    image: str
+    seconds: float | None = None
+    size_bytes: int = 0
 
 
 class StartFailed(News, frozen=True, kw_only=True):
-    """A pull, create or start that failed. ``reason`` is the waiting reason: ErrImagePull, CreateContainerError, ..."""
+    """A pull, create or start that failed. ``reason`` is the waiting reason: ErrImagePull, CreateContainerError, ...
+
+    ``image`` and ``reference`` are as in ``Failure``.
+    """
 
     attempt: int
     reason: str
     message: str
     image: str = ""
+    reference: str = ""
 
 
 class ContainerCreated(News, frozen=True, kw_only=True):

@@ -43,6 +43,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     pressures: tuple[str, ...] = ()  # of PRESSURES, those it is under
     os: str = "linux"
     shutting_down: bool = False
+    unsafe_sysctls: tuple[str, ...] = ()  # those allowed to pods all the same
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +53,9 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-def node_view(node: Mapping[str, Any], *, shutting_down: bool = False) -> NodeView:
+def node_view(
+    node: Mapping[str, Any], *, shutting_down: bool = False, unsafe_sysctls: tuple[str, ...] = ()
+) -> NodeView:
     """The v1.Node as the API server has it: users edit labels and taints, and what they say counts."""
     metadata, spec, status = node["metadata"], node.get("spec") or {}, node.get("status") or {}
     conditions = {condition["type"]: condition["status"] for condition in status.get("conditions") or ()}
@@ -67,12 +70,24 @@ def node_view(node: Mapping[str, Any], *, shutting_down: bool = False) -> NodeVi
         pressures=tuple(pressure for pressure in PRESSURES if conditions.get(pressure) == "True"),
         os=(status.get("nodeInfo") or {}).get("operatingSystem") or "linux",
         shutting_down=shutting_down,
+        unsafe_sysctls=unsafe_sysctls,
     )
 
 
 def admit(pod: Pod, node: NodeView, others: Iterable[Claim]) -> Rejection | None:
     """None if ``pod`` may run beside ``others``, the claims of all pods here that are admitted and not over."""
     return next(_objections(pod, node, tuple(others)), None)
+
+
+def priority(pod: Pod) -> int:
+    """Of its priority class, as the API server has filled it in."""
+    given: int = (pod.raw.get("spec") or {}).get("priority") or 0
+    return given
+
+
+def is_critical(pod: Pod) -> bool:
+    """Whether a pod must run whatever the node lacks (pkg/kubelet/types/pod_update.go IsCriticalPod)."""
+    return priority(pod) >= _CRITICAL_PRIORITY
 
 
 def rejected_status(pod: Pod, rejection: Rejection, at: datetime) -> dict[str, Any]:
@@ -93,7 +108,7 @@ def rejected_status(pod: Pod, rejection: Rejection, at: datetime) -> dict[str, A
 def _objections(pod: Pod, node: NodeView, others: Sequence[Claim]) -> Iterator[Rejection]:
     spec: Mapping[str, Any] = pod.raw.get("spec") or {}
     yield from _pressure(pod, spec, node)
-    forbidden = forbidden_sysctl(pod.spec)
+    forbidden = forbidden_sysctl(pod.spec, node.unsafe_sysctls)
     if forbidden is not None:
         yield Rejection(reason="SysctlForbidden", message=forbidden)
     yield from _platform(pod, spec, node)
@@ -114,7 +129,7 @@ def _objections(pod: Pod, node: NodeView, others: Sequence[Claim]) -> Iterator[R
 
 
 def _pressure(pod: Pod, spec: Mapping[str, Any], node: NodeView) -> Iterator[Rejection]:
-    if not node.pressures or (spec.get("priority") or 0) >= _CRITICAL_PRIORITY:
+    if not node.pressures or is_critical(pod):
         return
     if node.pressures == (MEMORY_PRESSURE,):
         patient = tolerates(spec.get("tolerations") or (), _UNDER_MEMORY_PRESSURE)

@@ -9,7 +9,7 @@ from vkprovider.core.objects import Objects, content_of
 from vkprovider.errors import SpecError
 from vkprovider.model.pod import Pod, read_as
 from vkprovider.model.refs import ObjectRef
-from vkprovider.model.volume import ClaimVolume, PersistentVolumeSpec
+from vkprovider.model.volume import PersistentVolumeSpec, Volume
 
 CLAIM, VOLUME = "PersistentVolumeClaim", "PersistentVolume"
 
@@ -36,13 +36,16 @@ class BoundPath(NamedTuple):
 
 
 def claims(pod: Pod) -> Iterator[ObjectRef]:
-    for volume in pod.spec.volumes:
-        if volume.persistent_volume_claim is not None:
-            yield claim_ref(pod, volume.persistent_volume_claim)
+    return (ref for volume in pod.spec.volumes if (ref := claim_ref(pod, volume)) is not None)
 
 
-def claim_ref(pod: Pod, source: ClaimVolume) -> ObjectRef:
-    return ObjectRef(CLAIM, pod.metadata.namespace, source.claim_name)
+def claim_ref(pod: Pod, volume: Volume) -> ObjectRef | None:
+    """The claim that a volume stands for, None if for none; that of an ephemeral one is named after it."""
+    if volume.persistent_volume_claim is not None:
+        return ObjectRef(CLAIM, pod.metadata.namespace, volume.persistent_volume_claim.claim_name)
+    if volume.ephemeral is not None:
+        return ObjectRef(CLAIM, pod.metadata.namespace, f"{pod.metadata.name}-{volume.name}")
+    return None
 
 
 def bound_volumes(objects: Objects) -> frozenset[ObjectRef]:
@@ -51,12 +54,16 @@ def bound_volumes(objects: Objects) -> frozenset[ObjectRef]:
     return frozenset(ObjectRef(VOLUME, "", name) for raw in raws if (name := _volume_name(raw)))
 
 
-def bound_path(ref: ObjectRef, objects: Objects) -> BoundPath:
+def bound_path(ref: ObjectRef, objects: Objects, owner: Pod | None = None) -> BoundPath:
     """The directory behind a claim. ``objects`` holds the claim and, if it is bound, its volume.
 
-    Raises VkError (pkg/kubelet/volumemanager/populator getPVCExtractPV).
+    ``owner`` is the pod that the claim must have been made for, if it must. Raises VkError
+    (pkg/kubelet/volumemanager/populator getPVCExtractPV, component-helpers/storage/ephemeral VolumeIsForPod).
     """
     claim = content_of(ref, objects, optional=False)
+    if owner is not None and not _is_made_for(claim, owner):
+        whose = f"{owner.metadata.namespace}/{owner.metadata.name}"
+        raise SpecError(f"PVC {ref.namespace}/{ref.name} was not created for pod {whose} (pod is not owner)")
     name = _volume_name(claim)
     if not name:
         raise SpecError(f'the claim "{ref.name}" is not bound to a volume yet')
@@ -65,6 +72,11 @@ def bound_path(ref: ObjectRef, objects: Objects) -> BoundPath:
     if (spec.get("claimRef") or {}).get("uid") != claim["metadata"].get("uid"):
         raise SpecError(f'the volume "{name}" is bound to another claim than "{ref.name}"')
     return _path(name, spec)
+
+
+def _is_made_for(claim: Mapping[str, Any], pod: Pod) -> bool:
+    owners = claim["metadata"].get("ownerReferences") or ()
+    return any(owner.get("controller") and owner["uid"] == pod.metadata.uid for owner in owners)
 
 
 def _path(name: str, raw: Mapping[str, Any]) -> BoundPath:

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from vkprovider.core.resources import CPU
+from vkprovider.core.resources import CPU, whole_requests
 from vkprovider.errors import SpecError
 from vkprovider.model.container import Container
 from vkprovider.model.pod import Pod
@@ -42,7 +42,7 @@ def claim(pod: Pod) -> Claim:
     Raises SpecError where a quantity cannot be read.
     """
     overhead = {name: parse(quantity) for name, quantity in (_raw_spec(pod).get("overhead") or {}).items()}
-    total = _added(_requests(pod), overhead)
+    total = _added(_requests(pod) | whole_requests(pod.spec), overhead)
     return Claim(amounts={name: in_units(name, amount) for name, amount in total.items()}, ports=_host_ports(pod))
 
 

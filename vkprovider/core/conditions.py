@@ -10,7 +10,7 @@ import msgspec
 
 from vkprovider.core.exits import timestamp
 from vkprovider.core.phase import FAILED, SUCCEEDED
-from vkprovider.core.record import EVICTED, Condition
+from vkprovider.core.record import Condition
 from vkprovider.core.restarts import failed
 from vkprovider.core.sidecars import Kind, Roles
 from vkprovider.core.standing import Standing, present_sandbox
@@ -78,7 +78,7 @@ def _resize(view: PodView) -> Iterator[Verdict]:
 def _disruption(view: PodView) -> Iterator[Verdict]:
     """What tells a Job that a pod's failure was none of its own."""
     ending = view.record.ending
-    if ending is not None and ending.cause == EVICTED:
+    if ending is not None and ending.disruption:
         yield Verdict(type="DisruptionTarget", true=True, reason="TerminationByKubelet", message=ending.message)
 
 

@@ -11,14 +11,15 @@ import msgspec
 
 from vkprovider.core import security
 from vkprovider.core.actions import StartContainer
+from vkprovider.core.devices import Device, mapped
 from vkprovider.core.env import Env
 from vkprovider.core.expansion import expand
 from vkprovider.core.faults import Fault
 from vkprovider.core.network_files import Dns, Resolver, hostname, pod_resolver
-from vkprovider.core.resources import SANDBOX_OOM_SCORE, container_limits
+from vkprovider.core.resources import SANDBOX_OOM_SCORE, container_limits, pod_limits
 from vkprovider.core.sysctls import dotted
 from vkprovider.model.container import Container, EphemeralContainer
-from vkprovider.model.create import ContainerCreate, Limits, Mount, PortBinding
+from vkprovider.model.create import ContainerCreate, Limits, LogLimits, Mount, PortBinding
 from vkprovider.model.labels import (
     CONTAINER_TYPE,
     ContainerIdentity,
@@ -36,7 +37,9 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What of the node goes into its containers.
 
     ``memory`` in bytes. ``network`` is the engine's network for pods, "" for its default; ``enforced`` are the
-    security modules of its host; ``allocatable`` are the quantities that pods may have, by resource.
+    security modules of its host; ``allocatable`` are the quantities that pods may have, by resource, and ``devices``
+    those that there are. ``pod_max_pids`` is 0 for no limit; ``limits_pods`` says whether the engine can limit the
+    containers of a pod together.
     """
 
     name: str
@@ -46,6 +49,10 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     dns: Dns = Dns()
     enforced: tuple[str, ...] = ()
     allocatable: Mapping[str, str] = {}
+    devices: Mapping[str, tuple[Device, ...]] = {}
+    pod_max_pids: int = 0
+    limits_pods: bool = True
+    log_limits: LogLimits = LogLimits()
 
 
 class Gathered(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +90,7 @@ def plan_sandbox(
         security_opts=("no-new-privileges",),
         sysctls={dotted(sysctl.name): sysctl.value for sysctl in spec.security_context.sysctls},
         limits=Limits(oom_score_adj=SANDBOX_OOM_SCORE),
+        pod_limits=pod_limits(spec, node.pod_max_pids),
     )
 
 
@@ -109,6 +117,7 @@ def plan_container(
     sandbox = f"container:{start.sandbox_id}"
     added, dropped = security.capabilities(container)
     entrypoint, args = _process(container, dict(gathered.env))
+    devices, gpus = mapped(start.devices, node.devices)
     return ContainerCreate(
         name=identity.engine_name,
         image=start.image_id,
@@ -133,7 +142,11 @@ def plan_container(
         cap_drop=dropped,
         security_opts=security.security_options(pod, container, gathered.seccomp),
         unmasked=security.shows_all_of_proc(container),
-        limits=container_limits(pod.spec, container, node.memory),
+        log_limits=node.log_limits,
+        limits=msgspec.structs.replace(container_limits(pod.spec, container, node.memory), pids=node.pod_max_pids),
+        devices=devices,
+        gpus=gpus,
+        pod_limits=pod_limits(pod.spec, node.pod_max_pids),
     )
 
 

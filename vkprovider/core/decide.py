@@ -15,6 +15,7 @@ Synchronous, total, without IO; equal views give equal decisions.
 from __future__ import annotations
 
 from vkprovider.core.actions import POD, Decision
+from vkprovider.core.devices import assign_devices
 from vkprovider.core.draft import Draft
 from vkprovider.core.living import live
 from vkprovider.core.lost import account_for_lost
@@ -32,8 +33,9 @@ from vkprovider.core.view import PodView
 def decide(view: PodView) -> Decision:
     """Decide what is due for a pod now."""
     view, events = allocate(account_for_lost(view))
+    view, turned_away = assign_devices(view)
     draft = Draft(view)
-    draft.events += events
+    draft.events += (*events, *turned_away)
     _take_in(draft)
     ending = begin_end(draft)
     if ending is not None:

@@ -92,6 +92,7 @@ def _eviction(view: PodView) -> Ending | None:
         reason=why.reason,
         message=why.message,
         failed=True,
+        disruption=why.disruption,
     )
 
 

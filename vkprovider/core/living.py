@@ -80,7 +80,7 @@ def _say_backing_off(draft: Draft) -> None:
         if not backing_off(draft.view, failure):
             draft.wakes.append(failure.at + PULL_ERROR_SHOWN)
         elif draft.once(f"BackOff/{name}/{failure.at}"):
-            image = draft.standings[name].role.container.image
+            image = failure.reference or draft.standings[name].role.container.image
             draft.event(name, "BackOff", f'Back-off pulling image "{image}"')
             draft.event(name, "Failed", "Error: ImagePullBackOff", warning=True)
     for standing in draft.standings.values():

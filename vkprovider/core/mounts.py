@@ -19,6 +19,8 @@ from vkprovider.model.volume import Volume
 HOSTS = "/etc/hosts"
 RESOLV_CONF = "/etc/resolv.conf"
 
+SUB_PATHS = "volume-subpaths"  # in a pod's directory, as pkg/volume/util/subpath has it
+
 _SANDBOX_MOUNTS = "/vkprovider/volumes"
 
 _PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
@@ -27,8 +29,9 @@ _PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional"
 class SubPath(msgspec.Struct, frozen=True, kw_only=True):
     """A path inside a volume that stands for the source of ``MountPlan.mounts[index]``.
 
-    ``root`` is the volume's directory on the host. Containers may have put symbolic links anywhere below it: whoever
-    resolves ``path`` must make sure it ends inside ``root``. What is missing becomes a directory with root's mode.
+    ``root`` is the volume's directory on the host, or the engine's name for a volume ``in_memory``. Containers may have
+    put symbolic links anywhere below it: whoever resolves ``path`` must make sure it ends inside ``root``. What is
+    missing becomes a directory with root's mode. ``pin`` is where what was found can be mounted, so that it stays.
     """
 
     index: int
@@ -36,6 +39,8 @@ class SubPath(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     volume: str
     container: str
+    pin: str
+    in_memory: bool = False
 
 
 class MountPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,10 +87,12 @@ def plan_mounts(
             sub_paths.append(
                 SubPath(
                     index=len(mounts),
-                    root=volume_path(volume, pod_dir),
-                    path=_checked(path, volume),
+                    root=memory_volume_name(pod, volume) if in_memory(volume) else volume_path(volume, pod_dir),
+                    path=_checked(path),
                     volume=volume.name,
                     container=container.name,
+                    pin=posixpath.join(pod_dir, SUB_PATHS, volume.name, container.name, str(len(mounts))),
+                    in_memory=in_memory(volume),
                 )
             )
         mounts.append(_mount(pod, volume, wanted, pod_dir))
@@ -113,15 +120,15 @@ def _mount(pod: Pod, volume: Volume, wanted: VolumeMount, pod_dir: str) -> Mount
     return Mount(
         source=memory_volume_name(pod, volume) if memory else volume_path(volume, pod_dir),
         target=_absolute(wanted.mount_path),
-        read_only=wanted.read_only or is_projection(volume) or _is_claimed_read_only(volume),
+        read_only=wanted.read_only or is_projection(volume) or _is_only_read(volume),
         propagation=_PROPAGATION[wanted.mount_propagation],
         volume=memory,
     )
 
 
-def _is_claimed_read_only(volume: Volume) -> bool:
+def _is_only_read(volume: Volume) -> bool:
     claim = volume.persistent_volume_claim
-    return claim is not None and claim.read_only
+    return volume.image is not None or volume.csi is not None or (claim is not None and claim.read_only)
 
 
 def _absolute(path: str) -> str:
@@ -136,15 +143,10 @@ def _expanded(wanted: VolumeMount, env: Mapping[str, str]) -> str:
     return expand(wanted.sub_path_expr, env) or wanted.sub_path
 
 
-def _checked(path: str, volume: Volume) -> str:
+def _checked(path: str) -> str:
     """Raises Fault in the words of pkg/kubelet/kubelet_pods.go makeMounts."""
     if posixpath.isabs(path):
         raise Fault(f"error SubPath `{path}` must not be an absolute path")
     if not without_backsteps(path):
         raise Fault(f"unable to provision SubPath `{path}`: must not contain '..'")
-    if in_memory(volume):
-        raise Fault(
-            f'unable to provision SubPath `{path}`: volume "{volume.name}" is in memory, '
-            "and the engine can mount such a volume only as a whole"
-        )
     return path

@@ -18,6 +18,7 @@ from vkprovider.core.view import CoreSettings
 from vkprovider.model.refs import ContainerID
 
 _ENDS = ("SignalContainer", "RemoveSandbox", "TeardownPod")
+CREATE_ERROR = "CreateContainerError"
 RETRY_ACTION = timedelta(seconds=1)
 
 
@@ -47,6 +48,8 @@ def _fold_one(draft: Draft, news: a.News) -> None:  # noqa: C901, PLR0912  one a
             draft.event(news.key, "Pulling", f'Pulling image "{image}"')
         case a.PullDone():
             _pulled(draft, news)
+        case a.VolumePulled():
+            draft.event(a.POD, "Pulled", _pulled_message(news))
         case a.StartFailed():
             _start_failed(draft, news)
         case a.ContainerCreated():
@@ -70,16 +73,20 @@ def _fold_one(draft: Draft, news: a.News) -> None:  # noqa: C901, PLR0912  one a
 
 
 def _pulled(draft: Draft, news: a.PullDone) -> None:
-    ready = ImageReady(attempt=news.attempt, image=news.image, image_id=news.image_id)
+    ready = ImageReady(attempt=news.attempt, image=news.image, image_id=news.image_id, volumes=news.volumes)
     draft.keep(images=draft.memory.images | {news.key: ready})
-    draft.forget_failure(news.key)
+    failure = draft.memory.failures.get(news.key)
+    if failure is not None and failure.reason != CREATE_ERROR:  # that one says why it waits, until it does no more
+        draft.forget_failure(news.key)
+    draft.event(news.key, "Pulled", _pulled_message(news))
+
+
+def _pulled_message(news: a.PullDone | a.VolumePulled) -> str:
     if news.seconds is None:
-        draft.event(news.key, "Pulled", f'Container image "{news.image}" already present on machine')
-        return
+        return f'Container image "{news.image}" already present on machine'
     took = _go_seconds(news.seconds)
     size = f"Image size: {news.size_bytes} bytes."
-    message = f'Successfully pulled image "{news.image}" in {took} ({took} including waiting). {size}'
-    draft.event(news.key, "Pulled", message)
+    return f'Successfully pulled image "{news.image}" in {took} ({took} including waiting). {size}'
 
 
 def _go_seconds(seconds: float) -> str:
@@ -87,14 +94,16 @@ def _go_seconds(seconds: float) -> str:
 
 
 def _start_failed(draft: Draft, news: a.StartFailed) -> None:
+    whose = a.POD if news.reference else news.key  # whom a pull's events are about
     if news.reason == "ErrImagePull":
-        draft.event(news.key, "Failed", f'Failed to pull image "{news.image}": {news.message}', warning=True)
+        image = news.reference or news.image
+        draft.event(whose, "Failed", f'Failed to pull image "{image}": {news.message}', warning=True)
         draft.event(news.key, "Failed", "Error: ErrImagePull", warning=True)
     elif news.reason == "ErrImageNeverPull":
-        draft.event(news.key, "ErrImageNeverPull", news.message, warning=True)
+        draft.event(whose, "ErrImageNeverPull", news.message, warning=True)
         draft.event(news.key, "Failed", "Error: ErrImageNeverPull", warning=True)
     elif news.reason == "InvalidImageName":
-        draft.event(news.key, "InspectFailed", news.message, warning=True)
+        draft.event(whose, "InspectFailed", news.message, warning=True)
         draft.event(news.key, "Failed", "Error: InvalidImageName", warning=True)
     else:
         draft.event(news.key, "Failed", f"Error: {news.message}", warning=True)
@@ -103,7 +112,10 @@ def _start_failed(draft: Draft, news: a.StartFailed) -> None:
     wait = None if news.reason == "ErrImagePull" else timedelta(seconds=draft.view.settings.retry_seconds)
     standing = draft.standings.get(news.key)
     image = news.image or (standing.role.container.image if standing is not None else "")
-    _fail_again(draft, news.key, _failure(draft, news.attempt, news.reason, news.message, image), wait)
+    failure = _failure(draft, news.attempt, news.reason, news.message, image)
+    _fail_again(draft, news.key, msgspec.structs.replace(failure, reference=news.reference), wait)
+    if news.reason == CREATE_ERROR:  # an image that is gone by now is to be had again
+        draft.keep(images={key: ready for key, ready in draft.memory.images.items() if key != news.key})
 
 
 def _failure(draft: Draft, attempt: int, reason: str, message: str, image: str = "") -> Failure:
@@ -114,10 +126,14 @@ def _failure(draft: Draft, attempt: int, reason: str, message: str, image: str =
 def _fail_again(draft: Draft, key: str, failure: Failure, wait: timedelta | None = None) -> None:
     """Remember a failure; without ``wait`` it backs off: 10 s doubling to 300 s (images/image_manager.go)."""
     before = draft.memory.failures.get(key)
-    again = before is not None and (before.reason, before.image) == (failure.reason, failure.image)
+    again = before is not None and _same_trouble(before, failure)
     count = before.count + 1 if before is not None and again else 1
     retry_at = failure.at + (wait if wait is not None else _doubling(count, draft.view.settings))
     draft.keep_failure(key, msgspec.structs.replace(failure, count=count, retry_at=retry_at))
+
+
+def _same_trouble(one: Failure, other: Failure) -> bool:
+    return (one.reason, one.image, one.reference) == (other.reason, other.image, other.reference)
 
 
 def _doubling(count: int, settings: CoreSettings) -> timedelta:

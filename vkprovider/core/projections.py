@@ -87,6 +87,13 @@ def is_projection(volume: Volume) -> bool:
     return any(source is not None for source in sources)
 
 
+def is_secret(volume: Volume) -> bool:
+    """Whether there are Secrets or tokens among the files of the volume."""
+    sources = volume.projected.sources if volume.projected is not None else ()
+    secrets = (part for source in sources for part in (source.secret, source.service_account_token))
+    return volume.secret is not None or any(part is not None for part in secrets)
+
+
 def projected_files(pod: Pod, volume: Volume, fetched: Fetched, node: NodeShare) -> tuple[File, ...]:
     """The files of such a volume. Raises VkError where it cannot be made; its words name all that is missing."""
     work = _Projection(pod, fetched, node)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +49,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: str = ""
     failed: bool = False
     force: bool = False
+    disruption: bool = False  # a Job need not count it as a failure of its own
 
 
 class Resizing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,12 +74,16 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     resized: dict[ContainerID, ResourceRequirements] = {}  # instances that no longer run with what they began with
     updates: tuple[ContainerID, ...] = ()  # instances with an update begun: until it is confirmed, nobody knows
     resizing: Resizing | None = None
+    devices: dict[str, dict[str, tuple[str, ...]]] = {}  # what each container was given, by resource
 
 
 class ImageReady(msgspec.Struct, frozen=True, kw_only=True):
+    """``volumes`` are the IDs of the images that the container has volumes of, by the volumes' names."""
+
     attempt: int
     image: str
     image_id: str
+    volumes: Mapping[str, str] = {}
 
 
 POST_START_ERROR = "PostStartHookError"  # the reason of a failure that cost a container its life
@@ -87,7 +93,8 @@ ANY_ATTEMPT = -1  # of a failure that says nothing of one attempt
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """The last failed start of a container: the kubelet's reason cache, with the time of the next try.
 
-    ``image`` is the one that it was to be started with, "" where that is no matter.
+    ``image`` is the one that it was to be started with, "" where that is no matter; ``reference`` is that of a volume,
+    where it is this one that could not be had.
     """
 
     attempt: int
@@ -97,6 +104,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     retry_at: datetime
     image: str = ""
+    reference: str = ""
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):

@@ -157,7 +157,9 @@ class _Walk:
             sandbox_id=self.sandbox_id,
             image_id=image.image_id,
             backoff_seconds=self._backoff_seconds(standing),
+            volumes=image.volumes,
             target_id=self._target(container),
+            devices=self.view.record.devices.get(standing.name, {}),
         )
 
     def _backoff_seconds(self, standing: Standing) -> int:

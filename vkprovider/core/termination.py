@@ -25,6 +25,7 @@ from vkprovider.core.view import PodView
 from vkprovider.model.observed import Run
 
 LEAST_WINDOW = timedelta(seconds=2)  # between TERM and KILL, whatever the grace (kuberuntime_container.go)
+FOR_EVER = 2**31 - 1  # seconds, as far as a pod is concerned: the API lets graces pass that no calendar has room for
 KILL_AGAIN = timedelta(seconds=10)
 END = "end"
 
@@ -53,7 +54,7 @@ def grace(pod_seconds: int, override: int | None) -> timedelta:
 
     pkg/kubelet/pod_workers.go calculateEffectiveGracePeriod.
     """
-    return timedelta(seconds=max(1, pod_seconds if override is None else override))
+    return timedelta(seconds=min(FOR_EVER, max(1, pod_seconds if override is None else override)))
 
 
 def turns(roles: Roles, standings: Mapping[str, Standing]) -> frozenset[str]:
@@ -139,5 +140,5 @@ def stop_grace(role: Role, cause: str, pod_grace: timedelta) -> timedelta:
     """
     probe = {"liveness": role.container.liveness_probe, "startup": role.container.startup_probe}.get(cause)
     if probe is not None and probe.termination_grace_period_seconds is not None:
-        return timedelta(seconds=probe.termination_grace_period_seconds)
+        return grace(probe.termination_grace_period_seconds, None)
     return pod_grace

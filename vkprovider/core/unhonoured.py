@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -13,6 +13,7 @@ from vkprovider.model.fields import unknown_fields
 from vkprovider.model.pod import PodSpec
 from vkprovider.model.remarks import remarks
 from vkprovider.model.unsupported import Level
+from vkprovider.model.volume import STDLOG
 
 _MOST = 10  # sentences; a pod with more has its owner's attention
 
@@ -29,7 +30,7 @@ def unhonoured(spec: Mapping[str, Any]) -> Unhonoured:
 
     A field that is known to it and not to us is newer than we are.
     """
-    refused: list[str] = []
+    refused = list(_drivers(spec))
     warned: list[str] = []
     for remark in islice(remarks(unknown_fields(without_nulls(spec), PodSpec, "spec")), _MOST):
         if remark.level is Level.REFUSE:
@@ -39,3 +40,10 @@ def unhonoured(spec: Mapping[str, Any]) -> Unhonoured:
         else:
             warned.append(f"{remark.finding.path}: not honoured: vkprovider does not know this field")
     return Unhonoured(tuple(refused), tuple(warned))
+
+
+def _drivers(spec: Mapping[str, Any]) -> Iterator[str]:
+    for place, volume in enumerate(spec.get("volumes") or ()):
+        driver = (volume.get("csi") or {}).get("driver", STDLOG)
+        if driver != STDLOG:
+            yield f"spec.volumes[{place}].csi.driver: vkprovider has no CSI drivers but {STDLOG}, so not {driver}"

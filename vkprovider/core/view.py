@@ -38,18 +38,28 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
-    """What the node has for pods, and what all others take of it: cpu in thousandths, memory in bytes."""
+    """What the node has for pods, and what all others take of it: cpu in thousandths, memory in bytes.
+
+    ``devices`` are the ids of those that nobody has, by resource.
+    """
 
     allocatable: Mapping[str, int]
     used: Mapping[str, int] = {}
+    devices: Mapping[str, tuple[str, ...]] = {}
 
 
 class Eviction(msgspec.Struct, frozen=True, kw_only=True):
-    """Why the node itself wants a pod to end. Its grace is cut to ``grace_seconds`` where that is less."""
+    """Why the node itself wants a pod to end. Its grace is cut to ``grace_seconds`` where that is less.
+
+    ``signal`` is what had run out, in the words of the kubelet's metrics; "" where nothing had. It is a ``disruption``
+    unless the pod itself is the reason.
+    """
 
     reason: str
     message: str
     grace_seconds: int | None = None
+    signal: str = ""
+    disruption: bool = True
 
 
 class PodView(msgspec.Struct, frozen=True, kw_only=True):

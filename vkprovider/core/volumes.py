@@ -9,11 +9,13 @@ import msgspec
 
 from vkprovider.core.claimed import bound_path, claim_ref, claims
 from vkprovider.core.nested import mount_points_in
+from vkprovider.core.pod_logs import container_names, is_stdlog, logs_path, shared_name
 from vkprovider.core.projections import (
     Fetched,
     File,
     NodeShare,
     is_projection,
+    is_secret,
     object_refs,
     projected_files,
     without_backsteps,
@@ -33,6 +35,8 @@ _PLUGINS = {
     "downward_api": "downward-api",
     "projected": "projected",
     "persistent_volume_claim": "local-volume",
+    "ephemeral": "local-volume",
+    "image": "image",
 }
 
 
@@ -56,12 +60,13 @@ class MemoryVolume(_Planned, frozen=True, kw_only=True):
 class Projection(_Planned, frozen=True, kw_only=True):
     """Files made from objects, replaced all at once when they change. ``path`` is the volume's directory.
 
-    ``mount_points`` are directories in it that other volumes are mounted on.
+    ``mount_points`` are directories in it that other volumes are mounted on. What is ``secret`` belongs in memory.
     """
 
     path: str
     files: tuple[File, ...]
     mount_points: tuple[str, ...] = ()
+    secret: bool = False
 
 
 class HostPathCheck(_Planned, frozen=True, kw_only=True):
@@ -83,19 +88,32 @@ class ClaimedPath(_Planned, frozen=True, kw_only=True):
     given_to_group: bool
 
 
-PlannedVolume = EmptyDirectory | MemoryVolume | Projection | HostPathCheck | ClaimedPath
+class LogDirectory(_Planned, frozen=True, kw_only=True):
+    """The logs of the pod's containers, with a directory for each, at ``path``.
+
+    ``shared_name`` is for the directory where nodes may be told to keep all pods' logs.
+    """
+
+    path: str
+    shared_name: str
+    containers: tuple[str, ...]
+
+
+PlannedVolume = EmptyDirectory | MemoryVolume | Projection | HostPathCheck | ClaimedPath | LogDirectory
 
 
 class VolumePlan(msgspec.Struct, frozen=True, kw_only=True):
     """All volumes of a pod. ``failures`` has a message for each that cannot be made from what there is now.
 
-    With ``fs_group`` every volume but those of the host belongs to that group and is open to it.
+    With ``fs_group`` every volume but those of the host belongs to that group and is open to it; one that was there
+    before is left alone ``on_root_mismatch`` where its root is so already.
     """
 
     pod_uid: str
     pod_dir: str
     volumes: tuple[PlannedVolume, ...]
     fs_group: int | None = None
+    on_root_mismatch: bool = False
     failures: tuple[str, ...] = ()
 
 
@@ -110,6 +128,8 @@ def plan_volumes(pod: Pod, fetched: Fetched, pod_dir: str, node: NodeShare) -> V
     planned: list[PlannedVolume] = []
     failures: list[str] = []
     for volume in pod.spec.volumes:
+        if volume.image is not None:
+            continue  # its containers bring it, each with its own image
         try:
             planned.append(_plan(pod, volume, fetched, pod_dir, node))
         except VkError as exc:
@@ -119,6 +139,7 @@ def plan_volumes(pod: Pod, fetched: Fetched, pod_dir: str, node: NodeShare) -> V
         pod_dir=pod_dir,
         volumes=tuple(planned),
         fs_group=pod.spec.security_context.fs_group,
+        on_root_mismatch=pod.spec.security_context.fs_group_change_policy == "OnRootMismatch",
         failures=tuple(failures),
     )
 
@@ -132,6 +153,8 @@ def volume_path(volume: Volume, pod_dir: str) -> str:
     """Where on the host a volume that is not in memory lies."""
     if volume.host_path is not None:
         return posixpath.normpath(volume.host_path.path)
+    if volume.csi is not None:
+        return logs_path(pod_dir)
     plugin = next((name for field, name in _PLUGINS.items() if getattr(volume, field) is not None), "empty-dir")
     return posixpath.join(pod_dir, "volumes", f"kubernetes.io~{plugin}", volume.name)
 
@@ -154,15 +177,21 @@ def _plan(pod: Pod, volume: Volume, fetched: Fetched, pod_dir: str, node: NodeSh
             path=path,
             files=projected_files(pod, volume, fetched, node),
             mount_points=mount_points_in(pod, volume.name),
+            secret=is_secret(volume),
         )
     if volume.host_path is not None:
         if not without_backsteps(volume.host_path.path):
             raise SpecError(f"invalid HostPath `{volume.host_path.path}`: must not contain '..'")
         return HostPathCheck(name=volume.name, path=path, type=volume.host_path.type)
-    if volume.persistent_volume_claim is not None:
-        bound = bound_path(claim_ref(pod, volume.persistent_volume_claim), fetched.objects)
+    claim = claim_ref(pod, volume)
+    if claim is not None:
+        bound = bound_path(claim, fetched.objects, pod if volume.ephemeral is not None else None)
         kind, shared = bound.type, bound.given_to_group
         return ClaimedPath(name=volume.name, link=path, path=bound.path, type=kind, given_to_group=shared)
+    if volume.csi is not None:
+        if not is_stdlog(volume):
+            raise SpecError(f"driver name {volume.csi.driver} not found in the list of registered CSI drivers")
+        return LogDirectory(name=volume.name, path=path, shared_name=shared_name(pod), containers=container_names(pod))
     if volume.empty_dir is None and _has_unknown_source(pod, volume):
         raise SpecError("no volume plugin matched")
     return _plan_empty_dir(pod, volume, path, node.memory)

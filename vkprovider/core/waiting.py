@@ -50,7 +50,7 @@ def _held_by_marked(roles: Roles, standings: Mapping[str, Standing]) -> bool:
 
 def _failure_reason(view: PodView, failure: Failure, standing: Standing) -> dict[str, str]:
     if backing_off(view, failure):
-        image = standing.role.container.image
+        image = failure.reference or standing.role.container.image
         message = f'Back-off pulling image "{image}": ErrImagePull: {failure.message}'
         return {"reason": "ImagePullBackOff", "message": message}
     return {"reason": failure.reason, "message": failure.message}

@@ -13,16 +13,16 @@ from typing import Any
 import msgspec
 
 from vkprovider.model import labels as keys
-from vkprovider.model.create import ContainerCreate, Limits, Mount, PortBinding
+from vkprovider.model.create import ContainerCreate, DeviceMapping, Limits, LogLimits, Mount, PortBinding
 from vkprovider.model.observed import ContainerState, ContainerUser, PodObservation, Run, SandboxState
 from vkprovider.model.refs import ContainerID, PodKey
+from vkprovider.model.usage import RunningContainer
 from vkprovider.ports import EngineInfo, ImageInfo, StoredImage
 
 Json = Mapping[str, Any]
 
 START_FAILED = 128  # containerd's exit code for a container that could not be started (reason StartError)
 LOWEST_OOM_SCORE = -998  # a sandbox's (pkg/kubelet/qos/policy.go)
-LOG_CONFIG = {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}}  # the kubelet's 10Mi x 5 files
 
 _NOBODY: Mapping[ContainerID, ContainerUser] = {}
 _UPDATABLE = ("CpuShares", "CpuQuota", "CpuPeriod", "Memory", "MemorySwap")
@@ -41,7 +41,7 @@ _RUN = {
 # --- to the engine ----------------------------------------------------------------------------------------------
 
 
-def create_body(spec: ContainerCreate) -> dict[str, Any]:
+def create_body(spec: ContainerCreate, parent_cgroup: str = "") -> dict[str, Any]:
     """The body of ``POST /containers/create``. What is unset is left out, and the image's or engine's own holds."""
     body: dict[str, Any] = {
         "Image": spec.image,
@@ -58,12 +58,12 @@ def create_body(spec: ContainerCreate) -> dict[str, Any]:
         "Hostname": spec.hostname,
         "ExposedPorts": {_port(port): {} for port in spec.ports},
         "Healthcheck": {"Test": ["NONE"]},  # probes decide, not the image
-        "HostConfig": _host_config(spec),
+        "HostConfig": _host_config(spec, parent_cgroup),
     }
     return _given(body)
 
 
-def _host_config(spec: ContainerCreate) -> dict[str, Any]:
+def _host_config(spec: ContainerCreate, parent_cgroup: str) -> dict[str, Any]:
     config: dict[str, Any] = {
         "Mounts": [_mount(mount) for mount in spec.mounts],
         "GroupAdd": list(spec.groups),
@@ -80,12 +80,21 @@ def _host_config(spec: ContainerCreate) -> dict[str, Any]:
         "CapDrop": list(spec.cap_drop),
         "SecurityOpt": list(spec.security_opts),
         "Sysctls": spec.sysctls,
+        "Devices": [_device(device) for device in spec.devices],
+        "DeviceRequests": [_gpus(spec.gpus)] if spec.gpus else [],
+        "CgroupParent": parent_cgroup,
         "RestartPolicy": {"Name": "no"},
-        "LogConfig": LOG_CONFIG,
+        "LogConfig": log_config(spec.log_limits),
     }
     # Not left out where false: a daemon may be set up to put an init process into every container.
     paths: dict[str, Any] = {"MaskedPaths": [], "ReadonlyPaths": []} if spec.unmasked else {}
     return _given(config) | _limits(spec.limits) | paths | {"Init": False}
+
+
+def log_config(limits: LogLimits) -> dict[str, Any]:
+    """All is said, for what is not is as the daemon's own configuration has it."""
+    sizes = {"max-size": str(limits.max_bytes), "max-file": str(limits.max_files)}
+    return {"Type": "json-file", "Config": {**sizes, "compress": "false"}}
 
 
 def _limits(limits: Limits) -> dict[str, Any]:
@@ -108,6 +117,9 @@ def update_body(limits: Limits) -> dict[str, Any]:
 
 
 def _mount(mount: Mount) -> dict[str, Any]:
+    if mount.image:
+        part = {"ImageOptions": {"Subpath": mount.sub_path}} if mount.sub_path else {}
+        return {"Type": "image", "Source": mount.source, "Target": mount.target, "ReadOnly": True} | part
     if mount.volume:
         return {
             "Type": "volume",
@@ -126,6 +138,15 @@ def _mount(mount: Mount) -> dict[str, Any]:
         "ReadOnly": mount.read_only,
         "BindOptions": options,
     }
+
+
+def _device(device: DeviceMapping) -> dict[str, str]:
+    return {"PathOnHost": device.source, "PathInContainer": device.target, "CgroupPermissions": device.access}
+
+
+def _gpus(ids: tuple[str, ...]) -> dict[str, Any]:
+    """As ``docker run --gpus device=...`` asks for them."""
+    return {"Driver": "nvidia", "DeviceIDs": list(ids), "Capabilities": [["gpu"]]}
 
 
 def _port(port: PortBinding) -> str:
@@ -184,6 +205,18 @@ def observation(seen: Iterable[Json], users: Mapping[ContainerID, ContainerUser]
         sandboxes=tuple(sorted(sandboxes, key=lambda s: (s.attempt, s.created_at), reverse=True)),
         containers=tuple(sorted(containers, key=lambda c: (c.attempt, c.created_at), reverse=True)),
         pod=pod,
+    )
+
+
+def running_containers(entries: Iterable[Json]) -> tuple[RunningContainer, ...]:
+    """From the answer to ``GET /containers/json``."""
+    found = ((entry, keys.decode(_labels(entry))) for entry in entries)
+    return tuple(
+        RunningContainer(
+            id=ContainerID(entry["Id"]), identity=identity, created_at=_created(entry), image=entry.get("Image") or ""
+        )
+        for entry, identity in found
+        if identity is not None
     )
 
 
@@ -286,6 +319,7 @@ def engine_info(info: Json, api_version: str) -> EngineInfo:
         memory=info["MemTotal"],
         root_dir=info.get("DockerRootDir", ""),
         rootless=any(option.startswith("name=rootless") for option in info.get("SecurityOptions") or ()),
+        cgroup_driver=info.get("CgroupDriver", ""),
         runtimes=tuple(sorted(info.get("Runtimes") or ())),
         security=tuple(option.partition(",")[0].removeprefix("name=") for option in info.get("SecurityOptions") or ()),
     )
@@ -314,4 +348,6 @@ def stored_images(images: Iterable[Json]) -> tuple[StoredImage, ...]:
         ([name for key in ("RepoDigests", "RepoTags") for name in image.get(key) or () if "<none>" not in name], image)
         for image in images
     )
-    return tuple(StoredImage(names=tuple(names), size_bytes=image["Size"]) for names, image in named if names)
+    return tuple(
+        StoredImage(id=image["Id"], names=tuple(names), size_bytes=image["Size"]) for names, image in named if names
+    )

@@ -15,32 +15,43 @@ import msgspec
 import requests
 
 from vkprovider.engine import convert
+from vkprovider.engine.cgroups import Cgroups
 from vkprovider.engine.changes import changes
+from vkprovider.engine.disks import EngineDisks
 from vkprovider.engine.endpoint import find_endpoint
+from vkprovider.engine.engine_process import shares_mounts
 from vkprovider.engine.execs import Execs
 from vkprovider.engine.images import Images
 from vkprovider.engine.kernel_limits import KernelLimits
+from vkprovider.engine.log_copies import LogCopies
+from vkprovider.engine.logins import Logins
+from vkprovider.engine.machine_files import MachineFiles
+from vkprovider.engine.pod_cgroups import CGROUPFS, PodCgroups
 from vkprovider.engine.process_users import ProcessUsers
 from vkprovider.engine.sandbox_source import SandboxSource
 from vkprovider.engine.streaming import Streaming
 from vkprovider.engine.streams import attach, logs
 from vkprovider.engine.tools import Tools
 from vkprovider.engine.unary import Unary
+from vkprovider.engine.usage import EngineUsage
 from vkprovider.errors import EngineConflict, EngineNotFound, EngineUnavailable
 from vkprovider.model.create import ContainerCreate, Limits
 from vkprovider.model.labels import NODE, POD_UID
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.refs import ContainerID, PodUID
+from vkprovider.model.usage import RunningContainer
 from vkprovider.ports import (
     EngineInfo,
     ExecResult,
     ExecStreams,
     ImageInfo,
     LogLine,
+    LogTarget,
     ProcessStreams,
     PullProgress,
     RegistryAuth,
     StoredImage,
+    WaitingClock,
 )
 
 THREADS = 8
@@ -53,7 +64,8 @@ class DockerEngine:
 
     ``base_url`` "" means the engine that the ``docker`` command would use, ``sandbox_image`` "" the built-in one.
     ``threads`` bounds the calls made at once (see ``Unary``), ``timeout`` how many seconds each may take; streams and
-    pulls are not counted and take their time. To be used within one event loop.
+    pulls are not counted and take their time. ``registry_config`` is the path of ``Logins``. To be used within one
+    event loop.
     Raises EngineUnavailable if no engine is configured; whether it answers is seen by the first call.
     """
 
@@ -64,12 +76,14 @@ class DockerEngine:
         sandbox_image: str = "",
         threads: int = THREADS,
         timeout: float = UNARY_SECONDS,
+        registry_config: str | None = "",
     ) -> None:
         endpoint = find_endpoint(base_url)
         self.node = node
+        self._socket_path = endpoint.socket_path
         self._unary = Unary(endpoint, threads, timeout)
         self._streaming = Streaming(endpoint, self._unary)
-        self._images = Images(self._unary, self._streaming)
+        self._images = Images(self._unary, self._streaming, Logins(registry_config))
         self._sandbox = SandboxSource(self._unary, self._images, sandbox_image)
         self._tools = Tools(node, self._unary, self._streaming, self._sandbox)
         self._execs = Execs(self._unary, self._streaming, self._tools)
@@ -77,6 +91,10 @@ class DockerEngine:
             endpoint.socket_path, lambda: self._tools.can_start_with({"OomScoreAdj": convert.LOWEST_OOM_SCORE})
         )
         self._users = ProcessUsers()
+        self._pod_cgroups = PodCgroups()
+        self._log_copies = LogCopies(
+            self._unary, self._streaming, lambda container_id, since: self.logs(container_id, follow=True, since=since)
+        )
         self._has_run: set[ContainerID] = set()  # adopted after they had run: to start them would run them twice
 
     @property
@@ -87,7 +105,10 @@ class DockerEngine:
     async def info(self) -> EngineInfo:
         await self._limits.allows_negative_oom_score()
         version = await self._unary.version()
-        return convert.engine_info(await self._unary.call("GET", "/info"), version.api_version)
+        info = convert.engine_info(await self._unary.call("GET", "/info"), version.api_version)
+        seen = bool(self._socket_path) and await asyncio.to_thread(shares_mounts, self._socket_path)
+        by_files = seen and info.cgroup_driver == CGROUPFS and await asyncio.to_thread(self._pod_cgroups.usable)
+        return msgspec.structs.replace(info, shares_mounts=seen, pod_limits=by_files)
 
     async def pods(self) -> frozenset[PodUID]:
         entries = await self._list(f"{NODE}={self.node}")
@@ -99,12 +120,19 @@ class DockerEngine:
         found = [entry for entry in seen if entry is not None]
         return convert.observation(found, await self._users.look(found))
 
+    async def running(self) -> tuple[RunningContainer, ...]:
+        params = _filters([f"{NODE}={self.node}"])
+        return convert.running_containers(await self._unary.call("GET", "/containers/json", params=params))
+
     async def create(self, spec: ContainerCreate) -> ContainerID:
         if spec.limits.oom_score_adj < 0 and not await self._limits.allows_negative_oom_score():
             spec = msgspec.structs.replace(spec, limits=msgspec.structs.replace(spec.limits, oom_score_adj=0))
+        parent = ""
+        if spec.pod_limits is not None and (await self.info()).pod_limits:
+            parent = await self._pod_cgroups.make(PodUID(spec.labels[POD_UID]), spec.pod_limits)
         try:
             created = await self._unary.call(
-                "POST", "/containers/create", params={"name": spec.name}, body=convert.create_body(spec)
+                "POST", "/containers/create", params={"name": spec.name}, body=convert.create_body(spec, parent)
             )
         except EngineConflict as conflict:
             return await self._adopt(spec, conflict)
@@ -155,6 +183,16 @@ class DockerEngine:
     async def stored_images(self) -> tuple[StoredImage, ...]:
         return await self._images.stored()
 
+    async def images_in_use(self) -> frozenset[str]:
+        entries = await self._unary.call("GET", "/containers/json", params={"all": 1})
+        return frozenset(entry["ImageID"] for entry in entries)
+
+    async def remove_image(self, image_id: str) -> None:
+        await self._images.remove(image_id)
+
+    def image_archive(self, image_id: str) -> AsyncIterator[bytes]:
+        return self._images.archive(image_id)
+
     async def pull(
         self, name: str, auths: Sequence[RegistryAuth], progress: Callable[[PullProgress], None]
     ) -> ImageInfo:
@@ -189,6 +227,9 @@ class DockerEngine:
     ) -> AsyncIterator[LogLine]:
         return logs(self._unary, self._streaming, container_id, follow=follow, tail=tail, since=since)
 
+    async def copy_log(self, container_id: ContainerID, target: LogTarget) -> None:
+        await self._log_copies.copy(container_id, target)
+
     async def create_volume(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
         body = {
             "Name": name,
@@ -197,6 +238,11 @@ class DockerEngine:
             "Labels": {**labels, NODE: self.node},
         }
         await self._unary.call("POST", "/volumes/create", body=body)
+
+    async def volume_directory(self, name: str) -> str:
+        volume = await self._unary.call("GET", f"/volumes/{name}")
+        directory: str = volume["Mountpoint"]
+        return directory
 
     async def remove_volumes(self, labels: Mapping[str, str]) -> None:
         own = {**labels, NODE: self.node}
@@ -208,6 +254,9 @@ class DockerEngine:
             except EngineNotFound:
                 continue
 
+    async def forget(self, uid: PodUID) -> None:
+        await self._pod_cgroups.remove(uid)
+
     async def run_tool(self, args: Sequence[str], directory: str) -> None:
         await self._tools.run(args, directory)
 
@@ -215,10 +264,17 @@ class DockerEngine:
         """Remove what a crash has left of ``run_tool``'s containers."""
         await self._tools.sweep()
 
+    def usages(self, node_dir: str, clock: WaitingClock) -> EngineDisks:
+        """What the containers and the machine use; pods have their volumes below ``node_dir``."""
+        machine = MachineFiles(clock.now)
+        used = EngineUsage(self.running, self._unary, clock, machine, Cgroups(), self._socket_path)
+        return EngineDisks(used, self._unary, self.info, self.stored_images, node_dir, clock)
+
     def changes(self) -> AsyncIterator[PodUID | None]:
         return changes(self._streaming, self.node)
 
     async def close(self) -> None:
+        await self._log_copies.close()
         await self._streaming.close()
         await self._unary.close()
 

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import suppress
 from urllib.parse import quote
 
 from docker import auth
-from docker.errors import DockerException
 from docker.utils import parse_repository_tag
-from docker.utils.config import load_general_config
 
 from vkprovider.engine.convert import image_info, stored_images
+from vkprovider.engine.logins import Logins
 from vkprovider.engine.pull_progress import PullStream
 from vkprovider.engine.streaming import Streaming
 from vkprovider.engine.unary import Unary
-from vkprovider.errors import EngineNotFound, ImagePullError
+from vkprovider.errors import EngineConflict, EngineNotFound, ImagePullError
 from vkprovider.ports import ImageInfo, PullProgress, RegistryAuth, StoredImage
 
 Progress = Callable[[PullProgress], None]
 PullKey = tuple[str, tuple[RegistryAuth, ...]]
 
+_CHUNK = 1 << 20
+
 
 class Images:
     """The engine's images. Who asks for the same one at once, with the same credentials, shares one pull."""
 
-    def __init__(self, unary: Unary, streaming: Streaming) -> None:
+    def __init__(self, unary: Unary, streaming: Streaming, logins: Logins) -> None:
         self._unary = unary
         self._streaming = streaming
+        self._logins = logins
         self._pulls: dict[PullKey, _Pull] = {}
 
     async def find(self, name: str) -> ImageInfo | None:
@@ -42,10 +45,29 @@ class Images:
         """All that have a name."""
         return stored_images(await self._unary.call("GET", "/images/json"))
 
+    async def remove(self, image_id: str) -> None:
+        """Remove an image with all its names; one that is gone is fine. Raises EngineConflict if anything uses it."""
+        try:
+            found = await self._unary.call("GET", f"/images/{image_id}/json")
+            await self._unary.call("DELETE", f"/images/{image_id}")
+        except EngineNotFound:
+            return
+        except EngineConflict:  # as also of an image with names of several repositories
+            for name in (*(found.get("RepoTags") or ()), *(found.get("RepoDigests") or ())):
+                with suppress(EngineNotFound):
+                    await self._unary.call("DELETE", f"/images/{quote(name, safe='/:@')}")
+
+    async def archive(self, image_id: str) -> AsyncGenerator[bytes]:
+        """The image as ``docker save`` writes it."""
+        async with self._streaming.open("GET", f"/images/{image_id}/get") as content:
+            async for chunk in content.iter_chunked(_CHUNK):
+                yield chunk
+
     async def pull(self, name: str, auths: Sequence[RegistryAuth], progress: Progress) -> ImageInfo:
         """Pull, or join a pull under way. The last caller that is cancelled ends it.
 
-        Credentials are tried in order; without any, the user's own of ``docker login`` are taken, or none.
+        Credentials are tried in order, then those of ``docker login`` where they are to be used; with none at all
+        the registry is asked without any.
         Raises ImagePullError, EngineUnavailable.
         """
         key = (name, tuple(auths))
@@ -90,9 +112,9 @@ class Images:
                     progress(stream.progress)
 
     async def _auth_headers(self, name: str, auths: Sequence[RegistryAuth]) -> list[str]:
-        if auths:
-            return [_auth_header(one) for one in auths]
-        return [await asyncio.to_thread(_own_auth_header, name)]
+        given = [_auth_header(one) for one in auths]
+        own = await asyncio.to_thread(self._logins.header, name)
+        return list(dict.fromkeys((*given, own) if own else given or ("",)))
 
 
 class _Pull:
@@ -130,17 +152,3 @@ class _Pull:
 def _auth_header(given: RegistryAuth) -> str:
     fields = {"identitytoken": given.token} if given.token else {"username": given.username, "password": given.password}
     return auth.encode_header(fields).decode()
-
-
-def _own_auth_header(name: str) -> str:
-    """The credentials that this user's Docker configuration has for an image's registry; "" if it has none.
-
-    May run a credential helper, so it blocks.
-    """
-    try:
-        config = auth.load_config(config_dict=load_general_config())
-        registry, _ = auth.resolve_repository_name(parse_repository_tag(name)[0])
-        found = config.resolve_authconfig(registry)
-    except DockerException:  # a helper that is missing or fails: public images can be had all the same
-        return ""
-    return auth.encode_header(found).decode() if found else ""

@@ -7,16 +7,15 @@ the engine lacks it, a container with a negative score cannot be started, and th
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import Awaitable, Callable
+
+from vkprovider.engine.engine_process import process_id
 
 CAP_SYS_RESOURCE = 24
 OOM_SCORE_NOTE = (
     "negative OOM scores are set to 0: the engine's host withholds CAP_SYS_RESOURCE, "
     "so the kernel may prefer a pod's sandbox or a Guaranteed container when memory is short"
 )
-_PEER = struct.Struct("3i")  # pid, uid, gid
 _WHOLE_UID_MAP = ["0", "0", "4294967295"]
 
 
@@ -47,9 +46,7 @@ def _engine_may(socket_path: str) -> bool | None:
     Under socket activation that is the init process, which hands its capabilities down.
     """
     try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(socket_path)
-            pid, _, _ = _PEER.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        pid = process_id(socket_path)
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as status:
             capabilities = next(line for line in status if line.startswith("CapEff:")).split()[1]
         with open(f"/proc/{pid}/uid_map", encoding="ascii") as uid_map:

@@ -10,6 +10,7 @@ from vkprovider.wire.stdcopy import STDERR, SYSTEM_ERROR, Deframer, FramingError
 
 PIECE = 16 * 1024  # the daemon records a longer line as several entries (moby, daemon/logger/copier.go)
 _STAMP = len("2006-01-02T15:04:05.000000000Z ")
+_MICROSECONDS = len("2006-01-02T15:04:05.000000")  # as much of a stamp as Python's times can hold
 
 
 class FramedLog:
@@ -65,6 +66,7 @@ def _line(entry: bytes, stream: str) -> LogLine:
     stamp, _, data = entry.partition(b" ")
     try:
         time = datetime.fromisoformat(stamp.decode("ascii")).astimezone(UTC)
+        nanoseconds = int(stamp[_MICROSECONDS:-1])
     except ValueError:
         raise FramingError(f"no log entry: {entry[:80]!r}") from None
-    return LogLine(time=time, stream=stream, data=data)
+    return LogLine(time=time, stream=stream, data=data, nanoseconds=nanoseconds)

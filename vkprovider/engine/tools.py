@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
-from vkprovider.engine.convert import LOG_CONFIG
+from vkprovider.engine.convert import log_config
 from vkprovider.engine.sandbox_source import SandboxSource
 from vkprovider.engine.streaming import Streaming
 from vkprovider.engine.streams import logs
 from vkprovider.engine.unary import Unary
 from vkprovider.errors import EngineError, EngineNotFound
+from vkprovider.model.create import LogLimits
 from vkprovider.model.labels import NODE, TYPE
 from vkprovider.model.refs import ContainerID
 
@@ -30,7 +31,9 @@ class Tools:
 
     async def run(self, args: Sequence[str], directory: str) -> None:
         """Run the sandbox program on a directory of the host. Raises EngineError with its words if it fails."""
-        mount = {"Type": "bind", "Source": directory, "Target": directory}
+        # Nothing is removed through a mount: what is mounted below is somebody's, and not what is to go.
+        options = {"NonRecursive": args[0] == "remove"}
+        mount = {"Type": "bind", "Source": directory, "Target": directory, "BindOptions": options}
         await self._run(args, {"Mounts": [mount]})
 
     async def kill(self, pid: int) -> None:
@@ -79,7 +82,7 @@ class Tools:
                 "ReadonlyRootfs": True,
                 "SecurityOpt": ["no-new-privileges"],
                 "RestartPolicy": {"Name": "no"},
-                "LogConfig": LOG_CONFIG,
+                "LogConfig": log_config(LogLimits()),
                 "Init": False,
             }
             | host_config,

@@ -16,11 +16,15 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 class CertificateStore:
     """``pair`` is the file of certificate and key, in one so that they change together. All methods block.
 
+    ``known_end`` is when the certificate ends that was seen there last, None where there was none; ``failures`` counts
+    the attempts to have another one.
     Only whoever needs a certificate has the package ``cryptography``, hence the late imports.
     """
 
     def __init__(self, pair: Path) -> None:
         self.pair = pair
+        self.known_end: datetime | None = None
+        self.failures = 0
         self._next_key = pair.with_suffix(".next-key")
 
     def next_key(self) -> bytes:
@@ -45,6 +49,7 @@ class CertificateStore:
         write_secret(self.pair, certificate.rstrip() + b"\n" + key)
         os.utime(self.pair, (now.timestamp(), now.timestamp()))
         self._next_key.unlink(missing_ok=True)
+        self.known_end = ends
         return ends
 
     def ends(self) -> datetime:
@@ -53,9 +58,10 @@ class CertificateStore:
 
         try:
             content = self.pair.read_bytes()
-            return expiry(content, content)
+            self.known_end = expiry(content, content)
         except (FileNotFoundError, ValueError):
-            return _LONG_AGO
+            self.known_end = None
+        return self.known_end or _LONG_AGO
 
     def hosts(self) -> set[str]:
         """The names and addresses that the present certificate is for; none where there is none."""

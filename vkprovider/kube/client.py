@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import msgspec
@@ -50,14 +50,24 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
     silence_seconds: float | None = None
 
 
+Answered = Callable[[str, str, str, float], None]
+"""Is told of a request: its HTTP method, the server's host and port, the code of the answer, and after how many
+seconds that began. Must not block or raise.
+"""
+NO_ANSWER = "<error>"  # in place of a code, as client-go words it
+
+
 class ApiClient:
     """One identity's requests to one API server. See ``Credentials`` for which; they are loaded with the first one.
 
-    Every method raises ApiError or one of its kinds, and nothing else.
+    Every method raises ApiError or one of its kinds, and nothing else. ``answered`` is told of every request.
     """
+
+    answered: Answered | None = None
 
     def __init__(self, clock: Clock, kubeconfig: str = "", context: str = "") -> None:
         self._credentials = Credentials(clock, kubeconfig, context)
+        self._clock = clock
 
     async def get(self, place: Place) -> Json:
         return await self._ask(_Call(verb="get", place=place))
@@ -115,17 +125,34 @@ class ApiClient:
         access = await self._credentials.get()
         try:
             async with AsyncExitStack() as sent:
-                response = await sent.enter_async_context(_sent(access, call))
+                response = await sent.enter_async_context(self._sent(access, call))
                 if response.status == 401:
                     renewed = await self._credentials.get(refused=access)
                     if renewed is not access:
                         await sent.aclose()
-                        response = await sent.enter_async_context(_sent(renewed, call))
+                        response = await sent.enter_async_context(self._sent(renewed, call))
                 if response.status >= 400:
                     raise refused(call.verb, call.place, response.status, await response.read())
                 yield response
         except FAILURES as exc:
             raise unreachable(call.verb, call.place, access.server, exc) from exc
+
+    @asynccontextmanager
+    async def _sent(self, access: Access, call: _Call) -> AsyncIterator[aiohttp.ClientResponse]:
+        begun = self._clock.monotonic()
+        async with AsyncExitStack() as sent:
+            try:
+                response = await sent.enter_async_context(_sent(access, call))
+            except FAILURES:
+                self._tell(access, call, NO_ANSWER, begun)
+                raise
+            self._tell(access, call, str(response.status), begun)
+            yield response
+
+    def _tell(self, access: Access, call: _Call, code: str, begun: float) -> None:
+        if self.answered is not None:
+            seconds = self._clock.monotonic() - begun
+            self.answered(_METHODS[call.verb], urlsplit(access.server).netloc, code, seconds)
 
 
 @asynccontextmanager

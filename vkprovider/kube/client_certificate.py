@@ -34,7 +34,7 @@ class ClientCertificate:
 
     def __init__(self, directory: Path, name: str, bootstrap: str, clock: WaitingClock) -> None:
         self.kubeconfig = str(directory / "kubeconfig.json")
-        self._store = CertificateStore(directory / "client.pem")
+        self.store = CertificateStore(directory / "client.pem")
         self._wanted = node_client(name)
         self._from = bootstrap
         self._bootstrap = ApiClient(clock, bootstrap)
@@ -57,7 +57,7 @@ class ClientCertificate:
     async def keep(self, api: ApiClient) -> None:
         """Have it renewed in time, for ever. ``api`` goes by ``kubeconfig``, and takes up each new one at once."""
         while True:
-            await until_due(self._store, self._clock)
+            await until_due(self.store, self._clock)
             await insist(partial(self._renew_as_can_be, api), self._backoff)
             api.credentials_renewed()
 
@@ -68,10 +68,10 @@ class ClientCertificate:
         await self._renew(api if await self._is_valid() else self._bootstrap)
 
     async def _renew(self, api: ApiClient) -> None:
-        await renew(api, self._wanted, self._store, self._clock)
+        await renew(api, self._wanted, self.store, self._clock)
 
     async def _is_valid(self) -> bool:
-        return await asyncio.to_thread(self._store.ends) > self._clock.now()
+        return await asyncio.to_thread(self.store.ends) > self._clock.now()
 
     def _follow_bootstrap(self) -> None:
         """Have the kubeconfig lead to where the bootstrap's does. A certificate of another cluster is dropped."""
@@ -80,11 +80,11 @@ class ClientCertificate:
         path = Path(self.kubeconfig)
         wanted = msgspec.json.format(msgspec.json.encode(self._config(Source(self._from, "").cluster())))
         if path.exists() and path.read_bytes() != wanted:
-            self._store.drop()
+            self.store.drop()
         write_secret(path, wanted)
 
     def _config(self, cluster: dict[str, Any]) -> dict[str, Any]:
-        name, pair = self._wanted.common_name, str(self._store.pair)
+        name, pair = self._wanted.common_name, str(self.store.pair)
         return {
             "apiVersion": "v1",
             "kind": "Config",

@@ -26,21 +26,23 @@ log = structlog.get_logger()
 
 
 class Membership:
-    """The cluster's API, as this node has access to it. ``keep`` that access by running it."""
+    """The cluster's API, as this node has access to it, by a ``certificate`` of its own or without one. ``keep`` that
+    access by running it.
+    """
 
     def __init__(self, api: ApiClient, certificate: ClientCertificate | None = None) -> None:
         self.api = api
-        self._certificate = certificate
+        self.certificate = certificate
 
     async def keep(self) -> None:
         """Renew what has to be renewed, for ever; return if there is nothing."""
-        if self._certificate is not None:
-            await self._certificate.keep(self.api)
+        if self.certificate is not None:
+            await self.certificate.keep(self.api)
 
     async def aclose(self) -> None:
         await self.api.aclose()
-        if self._certificate is not None:
-            await self._certificate.aclose()
+        if self.certificate is not None:
+            await self.certificate.aclose()
 
 
 async def join(settings: NodeSettings, directory: Path, clock: WaitingClock) -> tuple[Membership, NodeSettings]:

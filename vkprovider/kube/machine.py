@@ -12,12 +12,15 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
+from vkprovider.core.thresholds import Reading, Signal
 from vkprovider.kube.node_object import MachineFacts, Storage
 from vkprovider.ports import ContainerEngine, EngineInfo, StoredImage
 
 _MACHINE_IDS = ("etc/machine-id", "var/lib/dbus/machine-id")
 _SYSTEM_UUIDS = ("sys/class/dmi/id/product_uuid", "proc/device-tree/vm,uuid", *_MACHINE_IDS)
 _BOOT_ID = "proc/sys/kernel/random/boot_id"
+NVIDIA_RUNTIME = "nvidia"  # of an engine that knows what to do with GPUs
+
 _MAX_THREADS = ("proc/sys/kernel/pid_max", "proc/sys/kernel/threads-max")
 
 
@@ -27,30 +30,48 @@ async def look_at_machine(engine: ContainerEngine, state_dir: str) -> MachineFac
     Raises EngineError if the engine cannot be asked.
     """
     info, images = await asyncio.gather(engine.info(), engine.stored_images())
-    return await asyncio.to_thread(machine_facts, info, images, (info.root_dir, state_dir))
+    return await asyncio.to_thread(machine_facts, info, images, state_dir)
 
 
 def machine_facts(
-    info: EngineInfo, images: tuple[StoredImage, ...], directories: Iterable[str], root: Path = Path("/")
+    info: EngineInfo, images: tuple[StoredImage, ...], state_dir: str, root: Path = Path("/")
 ) -> MachineFacts:
-    """Reads files. ``directories`` are tried in order for the one whose file system holds images and pods' files."""
-    memory = {
-        name: int(kib) << 10 for name, kib in re.findall(r"^(\w+):\s+(\d+) kB$", _read(root / "proc/meminfo"), re.M)
-    }
-    threads = re.search(r" \d+/(\d+) ", _read(root / "proc/loadavg"))
-    limits = [int(text) for text in (_read(root / path) for path in _MAX_THREADS) if text.isdecimal()]
+    """Reads files."""
     return MachineFacts(
         engine=info,
         images=images,
-        storage=next(filter(None, map(_storage, filter(None, directories))), None),
-        free_memory=memory.get("MemAvailable"),
-        threads=int(threads[1]) if threads and limits else 0,
-        max_threads=min(limits, default=0),
-        swap=memory.get("SwapTotal", 0),
+        storage=_storage(info.root_dir) or _storage(state_dir),
+        readings=machine_readings(info.root_dir, state_dir, root),
+        gpus=_gpus(root / "dev") if NVIDIA_RUNTIME in info.runtimes else (),
+        swap=_memory(root).get("SwapTotal", 0),
         machine_id=_first(root, _MACHINE_IDS),
         system_uuid=_first(root, _SYSTEM_UUIDS),
         boot_id=_read(root / _BOOT_ID),
     )
+
+
+def machine_readings(engine_dir: str, node_dir: str, root: Path = Path("/")) -> dict[Signal, Reading]:
+    """What is left of what may run low. Reads files; what cannot be read is not there.
+
+    ``engine_dir`` may be on another machine's file system: then ``node_dir`` stands for it.
+    """
+    memory, threads = _memory(root), re.search(r" \d+/(\d+) ", _read(root / "proc/loadavg"))
+    limits = [int(text) for text in (_read(root / path) for path in _MAX_THREADS) if text.isdecimal()]
+    found: dict[Signal, Reading] = {}
+    if "MemAvailable" in memory:
+        found[Signal.MEMORY] = Reading(memory["MemAvailable"], memory["MemTotal"])
+    if threads and limits:
+        found[Signal.PID] = Reading(min(limits) - int(threads[1]), min(limits))
+    node = _storage(node_dir)
+    for storage, space, inodes in (
+        (node, Signal.NODEFS, Signal.NODEFS_INODES),
+        (_storage(engine_dir) or node, Signal.IMAGEFS, Signal.IMAGEFS_INODES),
+    ):
+        if storage is not None:
+            found[space] = Reading(storage.free, storage.size)
+        if storage is not None and storage.inodes:
+            found[inodes] = Reading(storage.free_inodes, storage.inodes)
+    return found
 
 
 async def address_towards(host: str, port: int) -> str:
@@ -67,7 +88,21 @@ async def address_towards(host: str, port: int) -> str:
     return own
 
 
+def _memory(root: Path) -> dict[str, int]:
+    """Bytes."""
+    lines = re.findall(r"^(\w+):\s+(\d+) kB$", _read(root / "proc/meminfo"), re.M)
+    return {name: int(kib) << 10 for name, kib in lines}
+
+
+def _gpus(devices: Path) -> tuple[str, ...]:
+    """The indexes of NVIDIA's, as their driver numbers them."""
+    numbers = (re.fullmatch(r"nvidia(\d+)", path.name) for path in devices.glob("nvidia*"))
+    return tuple(str(number) for number in sorted(int(match[1]) for match in numbers if match))
+
+
 def _storage(directory: str) -> Storage | None:
+    if not directory:
+        return None
     try:
         found = os.statvfs(directory)
     except OSError:  # the engine's host is not this file system: vkprovider runs in a container

@@ -14,8 +14,6 @@ import msgspec
 
 from vkprovider.core.admission import DISK_PRESSURE, MEMORY_PRESSURE, PID_PRESSURE
 from vkprovider.core.exits import timestamp
-from vkprovider.kube.node_object import MEMORY_KEPT, MachineFacts
-from vkprovider.kube.node_settings import NodeSettings
 
 READY = "Ready"
 RUNTIME_DOWN = "container runtime is down"
@@ -24,8 +22,6 @@ SHUTTING_DOWN = "node is shutting down"
 Condition = dict[str, Any]
 
 _HEARTBEAT = "lastHeartbeatTime"
-_MIN_FREE_INODES = 5  # percent, as the kubelet has it
-_MIN_FREE_THREADS = 5  # percent
 
 
 class NodeEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,21 +61,6 @@ _WORDINGS = {
         "NodeHasInsufficientPID",
     ),
 }
-
-
-def pressures(facts: MachineFacts, settings: NodeSettings) -> frozenset[str]:
-    """The pressures that a machine is under (thresholds: pkg/kubelet/eviction/defaults_linux.go)."""
-    found = set()
-    if facts.free_memory is not None and facts.free_memory < MEMORY_KEPT:
-        found.add(MEMORY_PRESSURE)
-    storage, percent = facts.storage, settings.min_free_disk_percent
-    if storage is not None and percent:
-        full = storage.free * 100 < storage.size * percent
-        if full or storage.free_inodes * 100 < storage.inodes * _MIN_FREE_INODES:
-            found.add(DISK_PRESSURE)
-    if (facts.max_threads - facts.threads) * 100 < facts.max_threads * _MIN_FREE_THREADS:
-        found.add(PID_PRESSURE)
-    return frozenset(found)
 
 
 def node_conditions(

@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 
 import vkprovider
-from vkprovider.core.claims import in_units
+from vkprovider.core.devices import NVIDIA_GPU, Device
+from vkprovider.core.thresholds import Readings, kept_back
 from vkprovider.kube.node_settings import NodeSettings
 from vkprovider.ports import EngineInfo, StoredImage
 
 KUBERNETES_VERSION = "1.34.0"  # whose kubelet this node behaves as
-MEMORY_KEPT = 100 << 20  # bytes of memory that pods may not use: the kubelet's hard eviction threshold
 OWN_VERSION = "-vkprovider-"  # what tells a Node of vkprovider's from a kubelet's
 MAX_IMAGES, MAX_NAMES = 50, 5
 TAINT_ANNOTATION = "vkprovider/registered-taint"
@@ -32,7 +32,6 @@ _GO_ARCHITECTURES = {
     "i686": "386",
     "i386": "386",
 }
-_PERCENT = 100
 
 
 class Storage(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,9 +49,8 @@ class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
     engine: EngineInfo
     images: tuple[StoredImage, ...] = ()
     storage: Storage | None = None
-    free_memory: int | None = None
-    threads: int = 0  # in use, of ``max_threads``
-    max_threads: int = 0
+    readings: Readings = {}  # what is left of what may run low
+    gpus: tuple[str, ...] = ()  # of NVIDIA's, that the engine can give to containers
     swap: int = 0
     machine_id: str = ""
     system_uuid: str = ""
@@ -121,6 +119,13 @@ def node_status(facts: MachineFacts, settings: NodeSettings, conditions: list[di
     }
 
 
+def node_devices(facts: MachineFacts, settings: NodeSettings) -> dict[str, tuple[Device, ...]]:
+    """The devices that containers can ask for, by the name of their resource."""
+    gpus = facts.gpus if settings.resources.gpus is None else settings.resources.gpus
+    found = {NVIDIA_GPU: tuple(Device(id=gpu) for gpu in gpus)} if gpus else {}
+    return {**settings.resources.devices, **found}
+
+
 def taint_object(settings: NodeSettings) -> dict[str, str]:
     """The configured taint as in a Node's spec."""
     taint = settings.taint
@@ -148,14 +153,11 @@ def _capacity(facts: MachineFacts, settings: NodeSettings) -> dict[str, int]:
     capacity = {"cpu": facts.engine.cpus * 1000, "memory": facts.engine.memory, "pods": settings.max_pods}
     if facts.storage is not None:
         capacity["ephemeral-storage"] = facts.storage.size
-    return capacity
+    return capacity | {name: len(devices) for name, devices in node_devices(facts, settings).items()}
 
 
 def _allocatable(capacity: Mapping[str, int], settings: NodeSettings) -> dict[str, str]:
-    kept = {"memory": MEMORY_KEPT}
-    if "ephemeral-storage" in capacity:
-        kept["ephemeral-storage"] = capacity["ephemeral-storage"] * settings.min_free_disk_percent // _PERCENT
-    reserved = {name: in_units(name, quantity) for name, quantity in settings.reserved.items()}
+    kept, reserved = kept_back(settings.resources.eviction_hard, capacity), settings.resources.reserved
     left = {name: max(0, size - kept.get(name, 0) - reserved.get(name, 0)) for name, size in capacity.items()}
     return {name: str(size) if name == "ephemeral-storage" else _quantity(name, size) for name, size in left.items()}
 
@@ -164,7 +166,7 @@ def _quantity(name: str, amount: int) -> str:
     """As a kubelet prints them: cpus whole where they are, bytes in Ki."""
     if name == "cpu":
         return f"{amount}m" if amount % 1000 else str(amount // 1000)
-    if name == "pods" or amount % 1024:
+    if name not in ("memory", "ephemeral-storage") or amount % 1024:
         return str(amount)
     return f"{amount // 1024}Ki"
 

@@ -15,6 +15,7 @@ from typing import ClassVar
 import structlog
 
 from vkprovider.core.admission import NodeView, node_view
+from vkprovider.core.thresholds import pressures
 from vkprovider.errors import ApiConflict, ApiError, ApiForbidden, ApiNotFound, VkError
 from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import MERGE, STRATEGIC_MERGE
@@ -26,7 +27,6 @@ from vkprovider.kube.node_conditions import (
     SHUTTING_DOWN,
     NodeEvent,
     node_conditions,
-    pressures,
     same_conditions,
     transitions,
     without_heartbeats,
@@ -40,7 +40,6 @@ LOOK_SECONDS = 10.0
 REPORT_SECONDS = 300.0
 LONGEST_PAUSE = 7.0  # seconds between tries to register
 RUNTIME_SILENCE_SECONDS = 30.0  # of the engine, after which the node is not ready (pkg/kubelet/kubelet.go)
-PRESSURE_SECONDS = 300.0  # for which a pressure stays after it was last seen (evictionPressureTransitionPeriod)
 
 Look = Callable[[], Awaitable[MachineFacts]]
 Tell = Callable[[NodeEvent], None]
@@ -96,7 +95,7 @@ class NodeRegistrar:
         """The node as admission sees it, with what users have said of it. Known once it is ``registered``."""
         assert self._facts is not None
         node = self.node or build_node(self._facts, self._settings, [])
-        return node_view(node, shutting_down=self.draining)
+        return node_view(node, shutting_down=self.draining, unsafe_sysctls=self._settings.allowed_unsafe_sysctls)
 
     async def run(self) -> None:
         """Register, report, and register again if the Node is deleted; for ever."""
@@ -238,9 +237,11 @@ class NodeRegistrar:
         self._sent, self._sent_at = without_heartbeats(status), self._clock.monotonic()
 
     def _under(self, facts: MachineFacts) -> frozenset[str]:
-        now = self._clock.monotonic()
-        self._pressed_at |= dict.fromkeys(pressures(facts, self._settings), now)
-        return frozenset(kind for kind, at in self._pressed_at.items() if now - at < PRESSURE_SECONDS)
+        now, resources = self._clock.monotonic(), self._settings.resources
+        found = pressures(resources.eviction_hard, facts.readings)
+        self._pressed_at |= dict.fromkeys(found, now)
+        lasting = (kind for kind, at in self._pressed_at.items() if now - at < resources.pressure_seconds)
+        return found.union(lasting)
 
     def _all_problems(self) -> list[str]:
         silence = self._clock.monotonic() - self._heard_at

@@ -14,24 +14,23 @@ import msgspec
 from vkprovider.config import ConfigError
 from vkprovider.core.daemonsets import DaemonSetPolicy
 from vkprovider.core.placement import EFFECTS, NO_SCHEDULE, Taint
-from vkprovider.errors import SpecError
+from vkprovider.core.sysctls import invalid_pattern
+from vkprovider.kube.image_settings import ImageSettings, load_image_settings
+from vkprovider.kube.log_settings import LogSettings, load_log_settings
+from vkprovider.kube.node_resources import NodeResources, ResourceFlags, duration, load_node_resources, pairs
 from vkprovider.kube.pod_network import CLUSTER_DOMAIN, PodNetwork, load_pod_network
 from vkprovider.model import names
-from vkprovider.model.quantity import parse
 
 KUBELET_PORT = 10250
 MAX_PODS = 110
-MIN_FREE_DISK_PERCENT = 10
 DEFAULT_TAINT = Taint(key="virtual-kubelet.io/provider", value="docker", effect=NO_SCHEDULE)
-RESERVABLE = ("cpu", "memory", "ephemeral-storage")
 
 _NAME_MAX = names.LABEL_MAX  # it is also the value of a label
 _MAX_PORT = 65535
-_DURATION = re.compile(r"(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 _TAINT = re.compile(r"^(?P<key>[^=:]+)(?:=(?P<value>[^=:]*))?:(?P<effect>[^=:]+)$")
 
 
-class NodeFlags(msgspec.Struct, frozen=True, kw_only=True):
+class NodeFlags(ResourceFlags, frozen=True, kw_only=True):
     """The command line of ``vkprovider node``, as it was typed; "" and 0 where nothing was."""
 
     nodename: str = ""
@@ -49,12 +48,19 @@ class NodeFlags(msgspec.Struct, frozen=True, kw_only=True):
     tls_cert_file: str = ""
     tls_private_key_file: str = ""
     max_pods: int = MAX_PODS
-    system_reserved: str = ""  # RESOURCE=QUANTITY[,RESOURCE=QUANTITY...]
-    min_free_disk: int = MIN_FREE_DISK_PERCENT
     daemonsets: str = DaemonSetPolicy.IGNORE
+    allowed_unsafe_sysctls: str = ""  # NAME[,NAME...], each also as a beginning and a *
     service_host: str = ""  # HOST[:PORT]
     cluster_dns: str = ""  # IP[,IP...]
     cluster_domain: str = CLUSTER_DOMAIN
+    container_log_max_size: str = "10Mi"
+    container_log_max_files: int = 5
+    pod_logs_dir: str = ""
+    registry_config: str = ""
+    image_gc_high_threshold: int = 85  # percent
+    image_gc_low_threshold: int = 80
+    minimum_image_ttl_duration: str = ""
+    maximum_image_gc_age: str = ""
     drain: bool = False
     drain_timeout: int = 0
     startup_timeout: str = ""  # as Go writes durations: 90s, 1m30s
@@ -64,9 +70,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the node is to be. ``internal_ip`` "" stands for the address this machine reaches the API server from.
 
     ``node_restriction`` is for an identity ``system:node:<name>``, which the API server allows less: labels and taints
-    that it would refuse are left out; it is known once the API server was asked. ``reserved`` are quantities kept from
-    pods. With less than ``min_free_disk_percent`` of the disk free the node is under DiskPressure; 0 switches that off.
-    With ``drain`` the pods end before the node stops, each within ``drain_seconds`` if its own grace is not shorter.
+    that it would refuse are left out; it is known once the API server was asked. With ``drain`` the pods end before the
+    node stops, each within ``drain_seconds`` if its own grace is not shorter.
     """
 
     name: str
@@ -83,11 +88,13 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     tls_cert_file: str = ""  # with tls_private_key_file; "" for a certificate of the node's own making
     tls_private_key_file: str = ""
     max_pods: int = MAX_PODS
-    reserved: Mapping[str, str] = {}
-    min_free_disk_percent: int = MIN_FREE_DISK_PERCENT
+    resources: NodeResources = NodeResources()
     node_restriction: bool = False
     daemonsets: DaemonSetPolicy = DaemonSetPolicy.IGNORE
+    allowed_unsafe_sysctls: tuple[str, ...] = ()
     pod_network: PodNetwork = PodNetwork()
+    logs: LogSettings = LogSettings()
+    images: ImageSettings = ImageSettings()
     drain: bool = False
     drain_seconds: int | None = None
     startup_seconds: float | None = None  # None to try for ever
@@ -111,13 +118,21 @@ def load_node_settings(flags: NodeFlags, environ: Mapping[str, str], hostname: s
         tls_cert_file=pair[0],
         tls_private_key_file=pair[1],
         max_pods=_at_least_one("--max-pods", flags.max_pods),
-        reserved=_reserved(flags.system_reserved),
-        min_free_disk_percent=_percent("--min-free-disk", flags.min_free_disk),
+        resources=load_node_resources(flags),
         daemonsets=_policy(flags.daemonsets),
+        allowed_unsafe_sysctls=_sysctls(flags.allowed_unsafe_sysctls),
         pod_network=load_pod_network(flags.service_host, flags.cluster_dns, flags.cluster_domain),
+        logs=load_log_settings(flags.container_log_max_size, flags.container_log_max_files, flags.pod_logs_dir),
+        images=load_image_settings(
+            flags.registry_config,
+            flags.image_gc_high_threshold,
+            flags.image_gc_low_threshold,
+            flags.minimum_image_ttl_duration,
+            flags.maximum_image_gc_age,
+        ),
         drain=flags.drain,
         drain_seconds=_drain_seconds(flags),
-        startup_seconds=_duration("--startup-timeout", flags.startup_timeout),
+        startup_seconds=duration("--startup-timeout", flags.startup_timeout),
     )
 
 
@@ -154,7 +169,7 @@ def _serving_pair(flags: NodeFlags, environ: Mapping[str, str]) -> tuple[str, st
 
 
 def _labels(given: Iterable[str]) -> dict[str, str]:
-    labels = _pairs("--labels", given)
+    labels = pairs("--labels", given)
     for key, value in labels.items():
         _check(f"--labels: key {key!r}", names.qualified(key))
         _check(f"--labels: value {value!r} of {key}", names.label_value(value))
@@ -180,42 +195,6 @@ def _taint(given: str, environ: Mapping[str, str]) -> Taint:
     return taint
 
 
-def _reserved(given: str) -> dict[str, str]:
-    reserved = _pairs("--system-reserved", (given,) if given else ())
-    for name, quantity in reserved.items():
-        if name not in RESERVABLE:
-            raise ConfigError(f"--system-reserved: {name!r} is none of {', '.join(RESERVABLE)}")
-        try:
-            amount = parse(quantity)
-        except SpecError as exc:
-            raise ConfigError(f"--system-reserved: {name}: {exc}") from exc
-        if amount < 0:
-            raise ConfigError(f"--system-reserved: {name}: {quantity} is negative")
-    return reserved
-
-
-def _duration(flag: str, given: str) -> float | None:
-    """Seconds of a duration as Go writes it; None where none is given."""
-    if not given:
-        return None
-    parts = _DURATION.fullmatch(given)
-    if parts is None:
-        raise ConfigError(f"{flag}: {given!r} is not a duration such as 90s or 1m30s")
-    hours, minutes, seconds = (float(part or 0) for part in parts.groups())
-    return 3600 * hours + 60 * minutes + seconds
-
-
-def _pairs(flag: str, given: Iterable[str]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for item in ",".join(given).split(","):
-        key, equals, value = item.strip().partition("=")
-        if key and equals:
-            pairs[key] = value
-        elif item.strip():
-            raise ConfigError(f"{flag}: {item.strip()!r} is not of the form KEY=VALUE")
-    return pairs
-
-
 def _address(given: str) -> str:
     try:
         return str(ip_address(given)) if given else ""
@@ -235,6 +214,15 @@ def _policy(given: str) -> DaemonSetPolicy:
     return DaemonSetPolicy(given)
 
 
+def _sysctls(given: str) -> tuple[str, ...]:
+    patterns = tuple(filter(None, map(str.strip, given.split(","))))
+    for pattern in patterns:
+        complaint = invalid_pattern(pattern)
+        if complaint is not None:
+            raise ConfigError(f"--allowed-unsafe-sysctls: {pattern!r} {complaint}")
+    return patterns
+
+
 def _at_least_one(flag: str, number: int) -> int:
     if number < 1:
         raise ConfigError(f"{flag}: {number} is less than 1")
@@ -247,12 +235,6 @@ def _drain_seconds(flags: NodeFlags) -> int | None:
     if not flags.drain:
         raise ConfigError("--drain-timeout: says how long --drain may take, and that is not given")
     return _at_least_one("--drain-timeout", flags.drain_timeout)
-
-
-def _percent(flag: str, number: int) -> int:
-    if not 0 <= number < 100:
-        raise ConfigError(f"{flag}: {number} is not a percentage from 0 to 99")
-    return number
 
 
 def _check(what: str, complaints: Iterable[str]) -> None:

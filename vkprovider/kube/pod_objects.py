@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
 import structlog
 
 from vkprovider.core.record import Ending, PodRecord
+from vkprovider.core.termination import grace
 from vkprovider.errors import SpecError
 from vkprovider.kube.client import Json
 from vkprovider.kube.status_merge import OVER, published_part
@@ -77,6 +78,6 @@ def over_record(pod: Pod, record: PodRecord | None, now: datetime) -> PodRecord:
     """
     if record is not None:
         return record
-    deadline = now + timedelta(seconds=pod.spec.termination_grace_period_seconds)
+    deadline = now + grace(pod.spec.termination_grace_period_seconds, None)
     ending = Ending(cause="Overruled", began_at=now, deadline=deadline)
     return PodRecord(ending=ending, final=published_part(pod.raw["status"]))

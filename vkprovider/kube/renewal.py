@@ -6,6 +6,7 @@ import asyncio
 
 import structlog
 
+from vkprovider.errors import VkError
 from vkprovider.kube.certificate_store import CertificateStore
 from vkprovider.kube.signing import CertificateNotIssued, Signers, Wanted, sign
 from vkprovider.ports import WaitingClock
@@ -23,6 +24,14 @@ async def until_due(store: CertificateStore, clock: WaitingClock) -> None:
 
 async def renew(api: Signers, wanted: Wanted, store: CertificateStore, clock: WaitingClock) -> None:
     """Have a new certificate in the store. Raises ApiError and CertificateNotIssued: then come again."""
+    try:
+        await _renew(api, wanted, store, clock)
+    except VkError:
+        store.failures += 1
+        raise
+
+
+async def _renew(api: Signers, wanted: Wanted, store: CertificateStore, clock: WaitingClock) -> None:
     try:
         key = await asyncio.to_thread(store.next_key)
         certificate = await sign(api, wanted, key, clock)

@@ -24,7 +24,7 @@ class ServingCertificate:
     """For the node ``name`` at ``hosts`` (names and addresses), with its key in the file ``pair`` once there is one."""
 
     def __init__(self, pair: Path, name: str, hosts: Sequence[str], clock: WaitingClock) -> None:
-        self._store = CertificateStore(pair)
+        self.store = CertificateStore(pair)
         self._wanted = node_server(name, hosts)
         self._clock = clock
         self._backoff = BackOff(f"serving certificate of node {name}", clock, LONGEST_PAUSE)
@@ -33,10 +33,10 @@ class ServingCertificate:
         """Have one, for ever. ``api`` goes by the certificate of the same node: its signer gives it to nobody else."""
         await asyncio.to_thread(self._drop_of_elsewhere)
         while True:
-            await until_due(self._store, self._clock)
-            await insist(partial(renew, api, self._wanted, self._store, self._clock), self._backoff)
+            await until_due(self.store, self._clock)
+            await insist(partial(renew, api, self._wanted, self.store, self._clock), self._backoff)
 
     def _drop_of_elsewhere(self) -> None:
         """One for addresses that the node no longer has is of no use."""
-        if self._store.hosts() != set(self._wanted.hosts):
-            self._store.drop()
+        if self.store.hosts() != set(self._wanted.hosts):
+            self.store.drop()

@@ -6,13 +6,25 @@ import msgspec
 
 
 class Mount(msgspec.Struct, frozen=True, kw_only=True):
-    """``source`` is an absolute host path, or the name of an engine volume where ``volume`` is set."""
+    """``source`` is an absolute host path, or the name of an engine volume where ``volume`` is set, or an image's ID
+    where ``image`` is; of that the container has ``sub_path``, "" for all of it.
+    """
 
     source: str
     target: str
     read_only: bool = False
     propagation: str = "rprivate"
     volume: bool = False
+    image: bool = False
+    sub_path: str = ""
+
+
+class DeviceMapping(msgspec.Struct, frozen=True, kw_only=True):
+    """A device of the host in a container; ``access`` of the letters r, w and m, for making it."""
+
+    source: str
+    target: str
+    access: str = "rwm"
 
 
 class PortBinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +43,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     memory: int = 0
     oom_score_adj: int = 1000
     pids: int = 0
+
+
+class LogLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a container's output so much is kept: files of ``max_bytes`` each, and ``max_files`` of them, two at least."""
+
+    max_bytes: int = 10 << 20
+    max_files: int = 5
 
 
 class ContainerCreate(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,3 +87,7 @@ class ContainerCreate(msgspec.Struct, frozen=True, kw_only=True):
     unmasked: bool = False  # all of /proc and /sys is shown
     sysctls: dict[str, str] = {}
     limits: Limits = Limits()
+    log_limits: LogLimits = LogLimits()
+    devices: tuple[DeviceMapping, ...] = ()
+    gpus: tuple[str, ...] = ()  # NVIDIA's, by index or UUID
+    pod_limits: Limits | None = None  # what all containers of its pod may use together

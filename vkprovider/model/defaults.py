@@ -1,4 +1,4 @@
-"""What the API server fills into a new Pod, Job, ConfigMap or Secret that leaves it out.
+"""What the API server fills into a new Pod, Job, Deployment, ConfigMap or Secret that leaves it out.
 
 pkg/apis/core/v1/defaults.go, pkg/apis/batch/v1/defaults.go. Each function gives a copy without nulls, without a
 status, and without the metadata that only the server may set; who creates the object adds uid and creation time.
@@ -30,7 +30,7 @@ _MODE = 0o644
 
 def pod(raw: Raw) -> Raw:
     """A v1.Pod as it would be stored."""
-    made = _new(raw)
+    made = namespaced(raw)
     made["metadata"]["generation"] = 1
     spec = made.setdefault("spec", {})
     _pod_spec(spec)
@@ -46,7 +46,7 @@ def pod(raw: Raw) -> Raw:
 
 def job(raw: Raw) -> Raw:
     """A batch/v1 Job as it would be stored, but for the selector, which follows from its uid."""
-    made = _new(raw)
+    made = namespaced(raw)
     made["metadata"]["generation"] = 1
     spec = made["spec"] = with_spec_defaults(made["spec"])
     template = spec["template"]
@@ -57,6 +57,15 @@ def job(raw: Raw) -> Raw:
     for rule in (spec.get("podFailurePolicy") or {}).get("rules") or ():
         for condition in rule.get("onPodConditions") or ():
             _fill(condition, status="True")
+    return made
+
+
+def deployment(raw: Raw) -> Raw:
+    """An apps/v1 Deployment as it would be stored."""
+    made = namespaced(raw)
+    made["metadata"]["generation"] = 1
+    made["spec"].setdefault("replicas", 1)
+    _pod_spec(made["spec"]["template"].setdefault("spec", {}))
     return made
 
 
@@ -77,14 +86,14 @@ def with_selector(raw: Raw) -> Raw:
 
 
 def config_map(raw: Raw) -> Raw:
-    made = _new(raw)
+    made = namespaced(raw)
     _join_lines(made.get("binaryData", {}))
     return made
 
 
 def secret(raw: Raw) -> Raw:
     """A v1.Secret as it would be stored: ``stringData`` merged into the base64 of ``data``, over what is there."""
-    made = _new(raw)
+    made = namespaced(raw)
     _fill(made, type="Opaque")
     _join_lines(made.get("data", {}))
     plain = made.pop("stringData", {})
@@ -101,7 +110,8 @@ def pull_policy(image: str) -> str:
     return "Always" if tag == "latest" else "IfNotPresent"
 
 
-def _new(raw: Raw) -> Raw:
+def namespaced(raw: Raw) -> Raw:
+    """Any object that belongs to a namespace, with what all such objects have."""
     made: Raw = without_nulls(raw)
     made.pop("status", None)
     metadata = made.setdefault("metadata", {})
@@ -118,7 +128,7 @@ def _pod_spec(spec: Raw) -> None:
     for volume in spec.get("volumes") or ():
         _volume(volume)
     for container in _containers(spec):
-        _container(container)
+        complete_container(container)
 
 
 def _containers(spec: Raw) -> list[Raw]:
@@ -133,9 +143,12 @@ def _volume(volume: Raw) -> None:
             volume[source].setdefault("defaultMode", _MODE)
     if "hostPath" in volume:
         volume["hostPath"].setdefault("type", "")
+    if "image" in volume:
+        _fill(volume["image"], pullPolicy=pull_policy(volume["image"].get("reference", "")))
 
 
-def _container(container: Raw) -> None:
+def complete_container(container: Raw) -> None:
+    """Fill in, in place, what a container of any kind leaves out."""
     _fill(
         container,
         imagePullPolicy=pull_policy(container.get("image", "")),

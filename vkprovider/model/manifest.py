@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vkprovider.model.base import Model
+from vkprovider.model.deployment import DeploymentSpec
 from vkprovider.model.job import JobSpec
 from vkprovider.model.pod import ObjectMeta, PodSpec
 
@@ -24,6 +25,10 @@ class PodManifest(Manifest, frozen=True, kw_only=True):
 
 class JobManifest(Manifest, frozen=True, kw_only=True):
     spec: JobSpec
+
+
+class DeploymentManifest(Manifest, frozen=True, kw_only=True):
+    spec: DeploymentSpec
 
 
 class ConfigMapManifest(Manifest, frozen=True, kw_only=True):

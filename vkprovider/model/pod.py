@@ -9,7 +9,13 @@ import msgspec
 
 from vkprovider.errors import SpecError
 from vkprovider.model.base import Model, without_nulls
-from vkprovider.model.container import Container, EphemeralContainer, Profile, SELinuxOptions
+from vkprovider.model.container import (
+    Container,
+    EphemeralContainer,
+    Profile,
+    ResourceRequirements,
+    SELinuxOptions,
+)
 from vkprovider.model.refs import PodKey, PodUID
 from vkprovider.model.volume import Volume
 
@@ -49,6 +55,7 @@ class PodSecurityContext(Model, frozen=True, kw_only=True):
     run_as_group: int | None = None
     run_as_non_root: bool | None = None
     fs_group: int | None = None
+    fs_group_change_policy: str = "Always"  # OnRootMismatch leaves a volume alone whose root is the group's
     supplemental_groups: tuple[int, ...] = ()
     sysctls: tuple[Sysctl, ...] = ()
     seccomp_profile: Profile | None = None
@@ -109,6 +116,8 @@ class PodSpec(Model, frozen=True, kw_only=True):
     dns_config: PodDNSConfig | None = None
     readiness_gates: tuple[ReadinessGate, ...] = ()
     image_pull_secrets: tuple[SecretReference, ...] = ()
+    resources: ResourceRequirements | None = None  # of the pod as a whole: cpu and memory
+    priority_class_name: str = ""
 
 
 class PodCondition(Model, frozen=True, kw_only=True):

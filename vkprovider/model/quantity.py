@@ -40,3 +40,25 @@ def millis(quantity: str | int | float) -> int:
 def whole(quantity: str | int | float) -> int:
     """Whole units, rounded up: bytes for memory and storage."""
     return int(parse(quantity).to_integral_value(ROUND_CEILING))
+
+
+def in_units_of(amount: int, example: str | int | float) -> str:
+    """A whole number as Kubernetes prints a sum of quantities of which ``example`` was the first."""
+    if str(example).endswith(tuple(_BINARY)):
+        return in_binary(amount)
+    suffix = ""
+    for larger in ("k", "M", "G", "T", "P", "E") if amount else ():
+        if amount % 1000:
+            break
+        amount, suffix = amount // 1000, larger
+    return f"{amount}{suffix}"
+
+
+def in_binary(amount: int) -> str:
+    """A number as Kubernetes prints one whose unit is bytes (BinarySI): with the largest suffix that leaves it whole."""
+    suffix = ""
+    for larger in _BINARY if amount else ():
+        if amount % 1024:
+            break
+        amount, suffix = amount // 1024, larger
+    return f"{amount}{suffix}"

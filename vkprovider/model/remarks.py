@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from vkprovider.model.base import Model
@@ -12,7 +12,7 @@ from vkprovider.model.fields import UnknownField, below, field_names
 from vkprovider.model.findings import Finding, show
 from vkprovider.model.job import JobSpec
 from vkprovider.model.pod import ObjectMeta, PodSpec
-from vkprovider.model.unsupported import OTHERS, REFUSAL, Level, Shape
+from vkprovider.model.unsupported import OTHERS, REFUSAL, Level, Other, Shape
 
 # Where a field that stands in the wrong place may belong: bad indentation is as common as bad spelling.
 _HOMES: dict[type[Model], str] = {
@@ -36,7 +36,7 @@ class Remark(NamedTuple):
 def remarks(unknown: Iterable[UnknownField]) -> Iterator[Remark]:
     """One remark for each field that is not to be passed over in silence."""
     for field in unknown:
-        other = OTHERS.get(field.owner, {}).get(field.name)
+        other = _others(field.owner).get(field.name)
         if other is None:
             yield _misspelt(field.path, field.name, known_names(field.owner), field.owner)
         elif not _asks_for_something(field.value) or field.value in other.harmless:
@@ -51,7 +51,12 @@ def remarks(unknown: Iterable[UnknownField]) -> Iterator[Remark]:
 
 def known_names(owner: type[Model]) -> tuple[str, ...]:
     """All fields that Kubernetes knows at this place."""
-    return field_names(owner) + tuple(OTHERS.get(owner, ()))
+    return field_names(owner) + tuple(_others(owner))
+
+
+def _others(owner: type[Model]) -> Mapping[str, Other]:
+    """What the table has on a struct, or on the one that it extends."""
+    return next((OTHERS[kind] for kind in owner.__mro__ if kind in OTHERS), {})
 
 
 def closest(name: str, known: Iterable[str]) -> str:

@@ -13,11 +13,17 @@ import msgspec
 from msgspec import inspect
 
 from vkprovider.model.base import Model
+from vkprovider.model.deployment import DeploymentSpec
 from vkprovider.model.job import JobSpec
 from vkprovider.model.pod import ObjectMeta, PodSpec
 from vkprovider.model.unsupported import OTHERS, Level, Other
 
-ROOTS: tuple[tuple[str, type[Model]], ...] = (("metadata", ObjectMeta), ("spec", PodSpec), ("Job.spec", JobSpec))
+ROOTS: tuple[tuple[str, type[Model]], ...] = (
+    ("metadata", ObjectMeta),
+    ("spec", PodSpec),
+    ("Job.spec", JobSpec),
+    ("Deployment.spec", DeploymentSpec),
+)
 
 
 class Standing(StrEnum):
@@ -131,8 +137,8 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "<!-- Generated from vkprovider/model by `make reference`. -->"
     yield ""
-    yield "Every field of Pods and Jobs in Kubernetes 1.34. `vkprovider features` prints it too, with `-o json` for"
-    yield "programs. No field is passed over in silence:"
+    yield "Every field of Pods, Jobs and Deployments in Kubernetes 1.34. `vkprovider features` prints it too, with"
+    yield "`-o json` for programs. No field is passed over in silence:"
     yield ""
     yield "- **honoured**: as a kubelet does it, but for [the differences](differences-from-kubelet.md)."
     yield "- **placement**: it speaks to schedulers, controllers or the API server. A node has nothing to do."
@@ -141,7 +147,7 @@ def _lines() -> Iterator[str]:
     yield "- **refused**: to run the pod without it would be wrong. It fails at admission, with reason"
     yield "  `UnsupportedField`; `vkprovider run` does not begin."
     yield ""
-    yield "Fields of `Job.spec` are those of `vkprovider run`. In a cluster Jobs are run by its controller."
+    yield "Those of `Job.spec` and `Deployment.spec` are for `vkprovider run`; in a cluster controllers read them."
     for section in sections():
         yield from ("", f"## {', '.join(f'`{place}`' for place in section.places)}", "")
         yield from _section(section.fields)

@@ -14,9 +14,10 @@ import msgspec
 
 from vkprovider.model.base import Model
 from vkprovider.model.container import Container, EnvVarSource, ResourceRequirements, SecurityContext, VolumeMount
+from vkprovider.model.deployment import DeploymentSpec
 from vkprovider.model.job import JobSpec
 from vkprovider.model.pod import ObjectMeta, OwnerReference, PodSecurityContext, PodSpec
-from vkprovider.model.volume import Volume, VolumeProjection
+from vkprovider.model.volume import CsiVolume, Volume, VolumeProjection
 
 Shape = Mapping[str, Any]  # names of fields, each with the shape below it; an empty one is not looked into
 
@@ -92,19 +93,18 @@ OTHERS: Mapping[type[Model], Mapping[str, Other]] = {
     ObjectMeta: _placement("selfLink resourceVersion finalizers managedFields"),
     OwnerReference: _placement("apiVersion blockOwnerDeletion"),
     PodSpec: _placement(
-        "nodeSelector schedulerName priorityClassName priority preemptionPolicy overhead automountServiceAccountToken "
-        "serviceAccount",
+        "nodeSelector schedulerName priority preemptionPolicy overhead automountServiceAccountToken serviceAccount",
         affinity=_AFFINITY,
         tolerations=_leaves("key operator value effect tolerationSeconds"),
         topologySpreadConstraints=_SPREAD,
     )
-    | _refuse("runtimeClassName resources resourceClaims")
+    | _refuse("runtimeClassName resourceClaims")
     | {
         "schedulingGates": _warn("nobody holds the pod back", fields="name"),
         "hostUsers": _unless(True),
         "os": _unless({"name": "linux"}),
     },
-    PodSecurityContext: _placement("fsGroupChangePolicy seLinuxChangePolicy")
+    PodSecurityContext: _placement("seLinuxChangePolicy")
     | {
         "supplementalGroupsPolicy": _unless("Merge"),
         "windowsOptions": _unless({}),
@@ -115,10 +115,16 @@ OTHERS: Mapping[type[Model], Mapping[str, Other]] = {
     EnvVarSource: _refuse("fileKeyRef"),
     VolumeMount: {"recursiveReadOnly": _unless("Disabled", "IfPossible")},
     Volume: _refuse(
-        "ephemeral csi image nfs iscsi fc rbd cephfs cinder glusterfs "
+        "nfs iscsi fc rbd cephfs cinder glusterfs "
         "gitRepo flexVolume flocker gcePersistentDisk awsElasticBlockStore azureDisk azureFile vsphereVolume "
         "photonPersistentDisk portworxVolume quobyte scaleIO storageos"
     ),
+    CsiVolume: _refuse("fsType nodePublishSecretRef") | {"volumeAttributes": _unless({})},
     VolumeProjection: _refuse("clusterTrustBundle podCertificate"),
+    DeploymentSpec: _placement(
+        "minReadySeconds revisionHistoryLimit progressDeadlineSeconds",
+        strategy={"type": {}, "rollingUpdate": _leaves("maxUnavailable maxSurge")},
+    )
+    | {"paused": _unless(False)},
     JobSpec: {"managedBy": _unless("kubernetes.io/job-controller")},
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 
 from vkprovider.model import names
 from vkprovider.model.findings import (
@@ -17,7 +17,8 @@ from vkprovider.model.findings import (
     too_long,
     too_many,
 )
-from vkprovider.model.job import Job, JobSpec, LabelSelector, OnExitCodes, PodFailureRule, SuccessPolicyRule
+from vkprovider.model.job import Job, JobSpec, OnExitCodes, PodFailureRule, SuccessPolicyRule
+from vkprovider.model.selectors import selects
 from vkprovider.model.validation import marks_findings, metadata_findings, spec_findings
 
 _ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
@@ -215,20 +216,6 @@ def _selector(spec: JobSpec) -> Iterator[Finding]:
         yield required("spec.selector")
     elif spec.selector is not None and not spec.manual_selector:
         yield Finding("spec.selector", "Invalid value: `selector` not auto-generated: leave it out")
-    elif spec.selector is not None and not _matches(spec.selector, spec.template.metadata.labels):
+    elif spec.selector is not None and not selects(spec.selector, spec.template.metadata.labels):
         rule = "`selector` does not match template `labels`"
         yield invalid("spec.template.metadata.labels", spec.template.metadata.labels, rule)
-
-
-def _matches(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
-    for requirement in selector.match_expressions:
-        value = labels.get(requirement.key)
-        holds = {
-            "In": value in requirement.values,
-            "NotIn": value not in requirement.values,
-            "Exists": value is not None,
-            "DoesNotExist": value is None,
-        }
-        if not holds.get(requirement.operator, False):
-            return False
-    return selector.match_labels.items() <= labels.items()

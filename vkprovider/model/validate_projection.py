@@ -68,6 +68,8 @@ def relative(target: str, path: str) -> Iterator[Finding]:
 def no_backsteps(target: str, path: str) -> Iterator[Finding]:
     if ".." in target.split("/"):
         yield invalid(path, target, "must not contain '..'")
+    if "\0" in target:
+        yield invalid(path, target, "must not contain NUL")
 
 
 def resource_field(selector: ResourceFieldSelector, path: str) -> Iterator[Finding]:

@@ -7,12 +7,14 @@ from decimal import Decimal
 
 from vkprovider.errors import SpecError
 from vkprovider.model.container import ResourceRequirements
-from vkprovider.model.findings import Finding, invalid
+from vkprovider.model.findings import Finding, invalid, one_of
+from vkprovider.model.pod import PodSpec
 from vkprovider.model.quantity import parse
 from vkprovider.model.unsupported import REFUSAL
 
 Quantity = str | int | float
 
+_WHOLE_POD = ("cpu", "memory")
 _STANDARD = ("cpu", "memory", "ephemeral-storage")
 _INT64 = 2**63 - 1
 
@@ -27,6 +29,32 @@ def resources(asked: ResourceRequirements, path: str) -> Iterator[Finding]:
         if limit is not None and _exceeds(request, limit):
             rule = f"must be less than or equal to {name} limit of {limit}"
             yield invalid(f"{path}.requests[{name}]", request, rule)
+
+
+def pod_resources(spec: PodSpec, path: str) -> Iterator[Finding]:
+    """Those of a pod as a whole (ValidatePodResourceRequirements, validatePodResourceConsistency)."""
+    if spec.resources is None:
+        return
+    at = f"{path}.resources"
+    known = {kind: _known(quantities) for kind, quantities in _kinds(spec.resources)}
+    for kind, quantities in _kinds(spec.resources):
+        for name in quantities.keys() - known[kind].keys():
+            yield from one_of(f"{at}.{kind}[{name}]", name, _WHOLE_POD)
+    yield from resources(ResourceRequirements(limits=known["limits"], requests=known["requests"]), at)
+    for place, container in enumerate(spec.containers):
+        for name, most in known["limits"].items():
+            limit = container.resources.limits.get(name, 0)
+            if _exceeds(limit, most):
+                rule = f"must be less than or equal to pod limits of {most}"
+                yield invalid(f"{path}.containers[{place}].resources.limits[{name}]", limit, rule)
+
+
+def _kinds(asked: ResourceRequirements) -> tuple[tuple[str, Mapping[str, Quantity]], ...]:
+    return ("limits", asked.limits), ("requests", asked.requests)
+
+
+def _known(quantities: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    return {name: quantity for name, quantity in quantities.items() if name in _WHOLE_POD}
 
 
 def amount(quantity: Quantity, path: str) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from vkprovider.model.validate_projection import (
     relative,
 )
 from vkprovider.model.validate_resources import amount
-from vkprovider.model.volume import EmptyDir, HostPath, Volume
+from vkprovider.model.volume import STDLOG, EmptyDir, HostPath, ImageVolume, Volume
 
 _HOST_PATH_TYPES = (
     "",
@@ -42,6 +42,8 @@ def volumes(declared: Iterable[Volume], path: str) -> Iterator[Finding]:
                 yield duplicate(f"{at}.name", volume.name)
         seen.add(volume.name)
         yield from _source(volume, at)
+        if volume.csi is not None:
+            yield from one_of(f"{at}.csi.driver", volume.csi.driver, (STDLOG,))
 
 
 def mounts(container: Container, declared: Collection[str], path: str) -> Iterator[Finding]:
@@ -81,6 +83,9 @@ def _source(volume: Volume, path: str) -> Iterator[Finding]:
         "downwardAPI": volume.downward_api,
         "projected": volume.projected,
         "persistentVolumeClaim": volume.persistent_volume_claim,
+        "ephemeral": volume.ephemeral,
+        "image": volume.image,
+        "csi": volume.csi,
     }
     given = [name for name, source in sources.items() if source is not None]
     if not given:
@@ -91,6 +96,13 @@ def _source(volume: Volume, path: str) -> Iterator[Finding]:
         yield from _empty_dir(volume.empty_dir, f"{path}.emptyDir")
     if volume.host_path is not None:
         yield from _host_path(volume.host_path, f"{path}.hostPath")
+    if volume.image is not None:
+        yield from _image(volume.image, f"{path}.image")
+    yield from _of_objects(volume, path)
+
+
+def _of_objects(volume: Volume, path: str) -> Iterator[Finding]:
+    """Of those sources that are made from other objects, or stand for one."""
     if volume.secret is not None:
         yield from object_volume(volume.secret, volume.secret.secret_name, f"{path}.secret", "secretName")
     if volume.config_map is not None:
@@ -99,14 +111,27 @@ def _source(volume: Volume, path: str) -> Iterator[Finding]:
         yield from downward_volume(volume.downward_api, f"{path}.downwardAPI")
     if volume.projected is not None:
         yield from projected_volume(volume.projected, f"{path}.projected")
+    yield from _claims(volume, path)
+
+
+def _claims(volume: Volume, path: str) -> Iterator[Finding]:
     if volume.persistent_volume_claim is not None and not volume.persistent_volume_claim.claim_name:
         yield required(f"{path}.persistentVolumeClaim.claimName")
+    if volume.ephemeral is not None and not volume.ephemeral.volume_claim_template:
+        yield required(f"{path}.ephemeral.volumeClaimTemplate")
 
 
 def _empty_dir(source: EmptyDir, path: str) -> Iterator[Finding]:
     yield from one_of(f"{path}.medium", source.medium, ("", "Memory"))
     if source.size_limit is not None:
         yield from amount(source.size_limit, f"{path}.sizeLimit")
+
+
+def _image(source: ImageVolume, path: str) -> Iterator[Finding]:
+    if not source.reference:
+        yield required(f"{path}.reference")
+    if source.pull_policy:
+        yield from one_of(f"{path}.pullPolicy", source.pull_policy, ("Always", "IfNotPresent", "Never"))
 
 
 def _host_path(source: HostPath, path: str) -> Iterator[Finding]:

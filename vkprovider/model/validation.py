@@ -29,6 +29,7 @@ from vkprovider.model.findings import (
 from vkprovider.model.manifest import ConfigMapManifest, SecretManifest
 from vkprovider.model.pod import HostAlias, ObjectMeta, Pod, PodDNSConfig, PodSecurityContext, PodSpec
 from vkprovider.model.validate_container import containers, profile
+from vkprovider.model.validate_resources import pod_resources
 from vkprovider.model.validate_volume import volumes
 
 _INT32 = 2**31 - 1
@@ -91,6 +92,7 @@ def spec_findings(spec: PodSpec, path: str) -> Iterator[Finding]:
             yield from each(f"{path}.{field}", name, names.subdomain(name))
     if spec.share_process_namespace and spec.host_pid:
         yield invalid(f"{path}.shareProcessNamespace", True, "ShareProcessNamespace and HostPID cannot both be enabled")
+    yield from pod_resources(spec, path)
     yield from _security(spec.security_context, f"{path}.securityContext")
     yield from _dns(spec, path)
     yield from _host_aliases(spec.host_aliases, f"{path}.hostAliases")
@@ -118,9 +120,6 @@ def _container_warnings(container: Container, path: str) -> Iterator[Finding]:
         if binding in seen:
             yield Finding(f"{path}.ports[{place}]", f"duplicate port definition: {binding}")
         seen.add(binding)
-    if "ephemeral-storage" in container.resources.limits:
-        limit = f"{path}.resources.limits[ephemeral-storage]"
-        yield Finding(limit, "not honoured by vkprovider: the container may fill the disk")
 
 
 def config_map_findings(config: ConfigMapManifest) -> Iterator[Finding]:
@@ -171,6 +170,7 @@ def _security(context: PodSecurityContext, path: str) -> Iterator[Finding]:
     for field, value in ids.items():
         if value is not None:
             yield from in_range(f"{path}.{field}", value, 0, _INT32)
+    yield from one_of(f"{path}.fsGroupChangePolicy", context.fs_group_change_policy, ("Always", "OnRootMismatch"))
     seen: set[str] = set()
     for place, sysctl in enumerate(context.sysctls):
         at = f"{path}.sysctls[{place}].name"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from vkprovider.model.base import Model
 from vkprovider.model.container import ObjectFieldSelector, ResourceFieldSelector
+
+STDLOG = "stdlogplugin.csi.alibabacloud.com"
 
 
 class KeyToPath(Model, frozen=True, kw_only=True):
@@ -97,6 +101,19 @@ class ClaimVolume(Model, frozen=True, kw_only=True):
     read_only: bool = False
 
 
+class ImageVolume(Model, frozen=True, kw_only=True):
+    """What an image has in its layers, to be read. ``pull_policy`` is as that of containers, "" for their default."""
+
+    reference: str = ""
+    pull_policy: str = ""
+
+
+class EphemeralVolume(Model, frozen=True, kw_only=True):
+    """A claim of the pod's own, named ``<pod>-<volume>``, which the cluster's controller makes from the template."""
+
+    volume_claim_template: dict[str, Any] = {}
+
+
 class LocalVolume(Model, frozen=True, kw_only=True):
     path: str
 
@@ -109,6 +126,13 @@ class PersistentVolumeSpec(Model, frozen=True, kw_only=True):
     volume_mode: str = "Filesystem"
 
 
+class CsiVolume(Model, frozen=True, kw_only=True):
+    """An inline volume of a CSI driver. There is one: ``STDLOG``, the logs of the pod, which are only to be read."""
+
+    driver: str
+    read_only: bool = False
+
+
 class Volume(Model, frozen=True, kw_only=True):
     name: str
     empty_dir: EmptyDir | None = None
@@ -118,3 +142,6 @@ class Volume(Model, frozen=True, kw_only=True):
     downward_api: DownwardVolume | None = msgspec.field(default=None, name="downwardAPI")
     projected: ProjectedVolume | None = None
     persistent_volume_claim: ClaimVolume | None = None
+    ephemeral: EphemeralVolume | None = None
+    csi: CsiVolume | None = None
+    image: ImageVolume | None = None

@@ -1,26 +1,25 @@
-"""Holding pods to the sizes that their emptyDirs have on disk: one that takes more is evicted."""
+"""Holding pods to what they may take of the disk, volumes and containers: one that takes more is evicted."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping
 
 import structlog
 
-from vkprovider.core.actions import PodEvent
-from vkprovider.core.disk_limits import disk_limits, too_large
-from vkprovider.core.view import Eviction
-from vkprovider.model.pod import Pod
+from vkprovider.core.disk_limits import disk_limits, limits_storage, too_large, too_much_written
+from vkprovider.errors import EngineError
 from vkprovider.model.refs import PodUID
+from vkprovider.node.disk_usage import disk_usage
+from vkprovider.node.evictor import evict
 from vkprovider.node.pod_dirs import PodDirs
+from vkprovider.node.pod_uses import PodUses
 from vkprovider.node.pod_worker import PodWorker
 from vkprovider.ports import EventSink, WaitingClock
 
 LOOK_SECONDS = 10.0  # pkg/kubelet/eviction monitoringInterval
 REST = 20  # times as long as a look has taken: large directories are not walked all the time
 
-_BLOCK = 512  # bytes in the unit of st_blocks
 log = structlog.get_logger()
 
 
@@ -30,12 +29,18 @@ class DiskLimits:
     """
 
     def __init__(
-        self, workers: Mapping[PodUID, PodWorker], dirs: PodDirs, events: EventSink, clock: WaitingClock
+        self,
+        workers: Mapping[PodUID, PodWorker],
+        dirs: PodDirs,
+        events: EventSink,
+        clock: WaitingClock,
+        uses: PodUses,
     ) -> None:
         self._workers = workers
         self._dirs = dirs
         self._events = events
         self._clock = clock
+        self._uses = uses
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -43,35 +48,29 @@ class DiskLimits:
         while True:
             await self._clock.sleep(pause)
             begun = self._clock.monotonic()
-            for worker in tuple(self._workers.values()):
-                if worker.record.ending is None:
-                    await self._look_at(worker)
+            await self._look_at_volumes()
+            try:
+                await self._look_at_containers()
+            except EngineError as exc:
+                log.warning("what containers have written cannot be told", error=str(exc))
             pause = max(LOOK_SECONDS, REST * (self._clock.monotonic() - begun))
 
-    async def _look_at(self, worker: PodWorker) -> None:
-        pod = worker.pod
-        limits = disk_limits(pod, self._dirs.of(pod.uid))
-        for limit in limits:
-            if await asyncio.to_thread(disk_usage, limit.path) > limit.size:
-                self._evict(worker, pod, too_large(limit))
-                return
+    def _living(self) -> list[PodWorker]:
+        return [worker for worker in self._workers.values() if worker.record.ending is None]
 
-    def _evict(self, worker: PodWorker, pod: Pod, why: Eviction) -> None:
-        log.info("evicting a pod", pod=str(pod.key), why=why.message)
-        self._events.record(pod, PodEvent(type="Warning", reason=why.reason, message=why.message), self._clock.now())
-        worker.evict(why)
+    async def _look_at_volumes(self) -> None:
+        for worker in self._living():
+            for limit in disk_limits(worker.pod, self._dirs.of(worker.pod.uid)):
+                if await asyncio.to_thread(disk_usage, limit.path) > limit.size:
+                    evict(worker, too_large(limit), self._events, self._clock)
+                    break
 
-
-def disk_usage(path: str) -> int:
-    """The bytes that a directory takes on its disk with all in it, as ``du`` counts: a file with two names once."""
-    total, seen = 0, set[tuple[int, int]]()
-    for directory, directories, files in os.walk(path):
-        for name in (*directories, *files):
-            try:
-                status = os.lstat(os.path.join(directory, name))
-            except OSError:  # it has just been removed
-                continue
-            if (status.st_dev, status.st_ino) not in seen:
-                seen.add((status.st_dev, status.st_ino))
-                total += status.st_blocks * _BLOCK
-    return total
+    async def _look_at_containers(self) -> None:
+        limited = [worker for worker in self._living() if limits_storage(worker.pod)]
+        if not limited:
+            return
+        uses = await self._uses.disk([worker.pod for worker in limited])
+        for worker in limited:
+            why = too_much_written(worker.pod, uses[worker.pod.uid])
+            if why is not None:
+                evict(worker, why, self._events, self._clock)

@@ -26,6 +26,7 @@ class Dispatcher:
         self._workers: dict[PodUID, PodWorker] = {}
         self._tasks: dict[PodUID, asyncio.Task[None]] = {}
         self._eviction: Eviction | None = None
+        self._heard_at: float | None = None
 
     @property
     def workers(self) -> Mapping[PodUID, PodWorker]:
@@ -35,6 +36,11 @@ class Dispatcher:
     def living(self) -> int:
         """How many pods are not over."""
         return sum(worker.record.final is None for worker in self._workers.values())
+
+    @property
+    def silence(self) -> float:
+        """For how many seconds the engine has not said anything; 0 before it is listened to. It does every 30 s."""
+        return self._around.clock.monotonic() - self._heard_at if self._heard_at is not None else 0.0
 
     def sync(self, pod: Pod, record: PodRecord | None = None) -> None:
         """A pod that is new, or has changed. ``record`` is what a former process had written down of it."""
@@ -60,7 +66,9 @@ class Dispatcher:
     async def run(self) -> None:
         """Pass engine changes on, until cancelled; then let go of all pods, leaving their containers alone."""
         try:
+            self._heard_at = self._around.clock.monotonic()
             async for uid in self._around.engine.changes():
+                self._heard_at = self._around.clock.monotonic()
                 for worker in self._concerned(uid):
                     worker.poke("engine" if uid is not None else "relist")
         finally:

@@ -1,11 +1,12 @@
-"""Who has been given how much of the node: what a resize is measured against, and a new pod."""
+"""Who has been given how much of the node, and which devices: what new pods and resizes are measured against."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from vkprovider.core.claims import Claim, in_units
+from vkprovider.core.devices import Given
 from vkprovider.core.view import Room
 from vkprovider.model.refs import PodUID
 
@@ -16,10 +17,17 @@ class Ledger:
     """The claims of all pods that live here, kept by their workers.
 
     ``allocatable`` gives the node's quantities by resource name; without it nobody counts, and everything fits.
+    ``devices`` are the ids of all that there are, by resource.
     """
 
-    def __init__(self, allocatable: Callable[[], Mapping[str, str]] | None = None) -> None:
+    def __init__(
+        self,
+        allocatable: Callable[[], Mapping[str, str]] | None = None,
+        devices: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         self._allocatable = allocatable
+        self._devices = devices or {}
+        self._given: dict[PodUID, frozenset[tuple[str, str]]] = {}
         self._claims: dict[PodUID, Claim] = {}
         self._waiting: dict[PodUID, Poke] = {}
 
@@ -36,7 +44,9 @@ class Ledger:
             if other != uid:
                 used.update(claim.amounts)
         allocatable = {name: in_units(name, quantity) for name, quantity in self._allocatable().items()}
-        return Room(allocatable=allocatable, used=used)
+        taken = frozenset().union(*(given for other, given in self._given.items() if other != uid))
+        devices = {name: tuple(i for i in ids if (name, i) not in taken) for name, ids in self._devices.items()}
+        return Room(allocatable=allocatable, used=used, devices=devices)
 
     def note(self, uid: PodUID, claim: Claim, waiting: Poke | None) -> None:
         """What a pod has by now. ``waiting`` is called when others may have made room, and it still waits for some."""
@@ -48,8 +58,13 @@ class Ledger:
         if before is not None and any(claim.amounts.get(n, 0) < amount for n, amount in before.amounts.items()):
             self._room_made()
 
+    def note_devices(self, uid: PodUID, given: Iterable[Given]) -> None:
+        """Which devices the containers of a pod have by now."""
+        self._given[uid] = frozenset((name, each) for one in given for name, ids in one.items() for each in ids)
+
     def forget(self, uid: PodUID) -> None:
         """A pod that is over takes nothing."""
+        self._given.pop(uid, None)
         self._waiting.pop(uid, None)
         if self._claims.pop(uid, None) is not None:
             self._room_made()

@@ -25,6 +25,16 @@ async def give_to_group(path: str, gid: int, engine: ContainerEngine, *, read_on
         await engine.run_tool(["own", *flags, str(gid), path], os.path.dirname(path))
 
 
+def is_of_group(path: str, gid: int | None) -> bool:
+    """Whether a directory, by itself, is a group's to write to; False where that cannot be seen."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    wanted = _READ_WRITE | _DIRECTORY
+    return stat.S_ISDIR(status.st_mode) and status.st_gid == gid and status.st_mode & wanted == wanted
+
+
 def _give(path: str, gid: int, access: int) -> None:
     for entry in _everything(path):
         mode = os.lstat(entry).st_mode

@@ -16,20 +16,20 @@ from vkprovider.core.claimed import bound_volumes
 from vkprovider.core.create import Gathered, NodeFacts, plan_container, plan_sandbox
 from vkprovider.core.env import Whereabouts, needed_objects, resolve_env
 from vkprovider.core.faults import Fault
-from vkprovider.core.image_names import invalid_image_name
 from vkprovider.core.network_files import pod_resolver
 from vkprovider.core.projections import Fetched
-from vkprovider.core.resources import container_limits
+from vkprovider.core.resources import container_limits, unshared_limits
 from vkprovider.core.security import seccomp_file, unenforced
 from vkprovider.core.tokens import Token, needed_tokens
-from vkprovider.errors import EngineError, EngineUnavailable, ImagePullError, SpecError, VkError
+from vkprovider.errors import EngineError, EngineUnavailable, VkError
 from vkprovider.model.container import Container
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef
-from vkprovider.node.fetching import fetch_logins, fetch_objects, fetch_service_variables, fetch_tokens
+from vkprovider.node.fetching import fetch_objects, fetch_service_variables, fetch_tokens
 from vkprovider.node.hooks import HTTP_FALLBACK, failure_message, run_hook
 from vkprovider.node.pod_files import PodFiles
-from vkprovider.ports import ContainerEngine, ImageInfo, ObjectStore, RegistryAuth, WaitingClock, Watcher
+from vkprovider.node.pulling import Puller
+from vkprovider.ports import ContainerEngine, ImageInfo, ObjectStore, WaitingClock
 
 Tell = Callable[[a.News], None]
 log = structlog.get_logger()
@@ -45,14 +45,14 @@ class Performer:
         files: PodFiles,
         node: NodeFacts,
         clock: WaitingClock,
-        watcher: Watcher,
+        puller: Puller,
     ) -> None:
         self._engine = engine
         self._objects = objects
         self._files = files
         self._node = node
         self._clock = clock
-        self._watcher = watcher
+        self._puller = puller
         self._images: dict[str, ImageInfo] = {}
 
     def follow(self, pod: Pod, refs: frozenset[ObjectRef], tell: Tell) -> None:
@@ -109,6 +109,8 @@ class Performer:
         _, cut = pod_resolver(pod, self._node.dns)
         warned = [a.Warned(reason="DNSConfigForming", message=limit) for limit in cut]
         warned += [a.Warned(reason="NotConfined", message=message) for message in unenforced(pod, self._node.enforced)]
+        if not self._node.limits_pods and (unshared := unshared_limits(pod.spec)):
+            warned.append(a.Warned(reason="PodLimitsNotShared", message=unshared))
         warnings = tuple(warned)
         try:
             image = await self._engine.sandbox_image()
@@ -119,44 +121,10 @@ class Performer:
         return warnings
 
     async def _pull(self, pod: Pod, action: a.PullImage, tell: Tell) -> tuple[a.News, ...]:
-        problem = invalid_image_name(action.image)
-        if problem is not None:
-            return (_start_failed(action, "InvalidImageName", problem, action.image),)
-        info = None if action.policy == "Always" else await self._engine.image(action.image)
+        news, info = await self._puller.bring(pod, _container(pod, action.key), action, tell)
         if info is not None:
-            return (self._pulled(action, info, None),)
-        if action.policy == "Never":
-            message = f'Container image "{action.image}" is not present with pull policy of Never'
-            return (_start_failed(action, "ErrImageNeverPull", message, action.image),)
-        tell(a.PullStarted(key=action.key, image=action.image))
-        begun = self._clock.monotonic()
-        try:
-            auths = await self._auths(pod, action.image, tell)
-            info = await self._engine.pull(
-                action.image, auths, lambda progress: self._watcher.pulling(pod, action.key, progress)
-            )
-        except (ImagePullError, SpecError) as exc:
-            return (_start_failed(action, "ErrImagePull", str(exc), action.image),)
-        return (self._pulled(action, info, self._clock.monotonic() - begun),)
-
-    async def _auths(self, pod: Pod, image: str, tell: Tell) -> tuple[RegistryAuth, ...]:
-        """The pod's own credentials for an image; those that are missing are told. Raises SpecError."""
-        auths, missing = await fetch_logins(self._objects, pod, image)
-        if missing:
-            message = f"Unable to retrieve some image pull secrets ({', '.join(missing)}); attempting to pull the image"
-            tell(a.Warned(reason="FailedToRetrieveImagePullSecret", message=f"{message} may not succeed."))
-        return auths
-
-    def _pulled(self, action: a.PullImage, info: ImageInfo, seconds: float | None) -> a.News:
-        self._images[info.id] = info
-        return a.PullDone(
-            key=action.key,
-            image=action.image,
-            attempt=action.attempt,
-            image_id=info.id,
-            seconds=seconds,
-            size_bytes=info.size_bytes,
-        )
+            self._images[info.id] = info
+        return (news,)
 
     async def _start(self, pod: Pod, action: a.StartContainer, ips: tuple[str, ...]) -> tuple[a.News, ...]:
         container = _container(pod, action.key)
@@ -204,7 +172,7 @@ class Performer:
         services = await fetch_service_variables(self._objects, pod)
         env = resolve_env(pod, container, objects, where, services)
         seccomp = await self._files.seccomp_profile(seccomp_file(pod, container))
-        mounts = await self._files.container_mounts(pod, container, action.attempt, dict(env), ips)
+        mounts = await self._files.container_mounts(pod, container, action.attempt, dict(env), ips, action.volumes)
         image = self._images.get(action.image_id) or await self._engine.image(action.image_id)
         if image is None:
             raise Fault(f"image {action.image_id} is not in the engine any more", "CreateContainerError")
@@ -229,6 +197,7 @@ class Performer:
         ids = [c.id for c in observed.containers] + [s.id for s in observed.sandboxes]
         for container_id in ids:
             await self._engine.remove(container_id)
+        await self._engine.forget(pod.uid)
         await self._files.remove(pod.uid)
         return (a.TornDown(),)
 
@@ -238,5 +207,5 @@ def _container(pod: Pod, name: str) -> Container:
     return next(c for c in (*spec.containers, *spec.init_containers, *spec.ephemeral_containers) if c.name == name)
 
 
-def _start_failed(action: a.PullImage | a.StartContainer, reason: str, message: str, image: str = "") -> a.News:
-    return a.StartFailed(key=action.key, attempt=action.attempt, reason=reason, message=message, image=image)
+def _start_failed(action: a.StartContainer, reason: str, message: str) -> a.News:
+    return a.StartFailed(key=action.key, attempt=action.attempt, reason=reason, message=message)

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from vkprovider.core.faults import Fault
+from vkprovider.core.image_volumes import image_paths
 from vkprovider.core.mounts import HOSTS, RESOLV_CONF, plan_mounts, sandbox_mounts, termination_log
 from vkprovider.core.network_files import Dns, hosts_file, pod_resolver, resolv_conf
 from vkprovider.core.projections import Fetched, NodeShare, without_backsteps
@@ -19,7 +20,9 @@ from vkprovider.model.create import Mount
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef, PodUID
 from vkprovider.node.container_files import read_termination_message
+from vkprovider.node.log_dirs import LogDirs
 from vkprovider.node.pod_dirs import PodDirs
+from vkprovider.node.secret_memory import close_memory
 from vkprovider.node.volume_writer import VolumeWriter
 
 NODE_HOSTS = "/etc/hosts"
@@ -43,6 +46,7 @@ class PodFiles:
         dns: Dns = NODES_RESOLVER,
         profiles: Path = NO_PROFILES,
     ) -> None:
+        self.logs = LogDirs(dirs)
         self._dirs = dirs
         self._writer = writer
         self._share = NodeShare(memory=node_memory, allocatable=allocatable, may_chown=os.geteuid() == 0)
@@ -64,16 +68,26 @@ class PodFiles:
         return sandbox_mounts(pod)
 
     async def container_mounts(
-        self, pod: Pod, container: Container, attempt: int, env: Mapping[str, str], ips: tuple[str, ...]
+        self,
+        pod: Pod,
+        container: Container,
+        attempt: int,
+        env: Mapping[str, str],
+        ips: tuple[str, ...],
+        images: Mapping[str, str] | None = None,
     ) -> tuple[Mount, ...]:
-        """The mounts of one container instance, its files made. Raises Fault."""
+        """The mounts of one container instance, its files made. ``images`` are the IDs of those that it has as volumes,
+        by the volumes' names. Raises Fault.
+        """
         try:
             node_hosts = await asyncio.to_thread(_read, NODE_HOSTS) if pod.spec.host_network else ""
             etc = {HOSTS: hosts_file(pod, ips, cluster_domain=self._dns.domain, node_hosts=node_hosts)}
             resolver = resolv_conf(pod_resolver(pod, self._dns)[0])
             etc |= {RESOLV_CONF: resolver} if resolver else {}
+            if self.logs.keeps(pod):  # before the instance begins: it may read its own
+                await asyncio.to_thread(self.logs.begin, pod, container.name, attempt)
             plan = plan_mounts(pod, container, self._dirs.of(pod.uid), attempt, etc, env)
-            return await self._writer.prepare_container(plan)
+            return await self._writer.prepare_container(plan, image_paths(pod, self._dirs.of(pod.uid), images or {}))
         except OSError as exc:
             raise Fault(str(exc), "CreateContainerError") from exc
 
@@ -100,7 +114,12 @@ class PodFiles:
 
     async def remove(self, uid: PodUID) -> None:
         """Remove all of it. Raises VkError where something is still in use."""
+        await asyncio.to_thread(self.logs.remove_elsewhere, uid)
         await self._writer.remove(uid)
+
+    async def aclose(self) -> None:
+        """Let go of the memory for secrets, unless pods have some that go on."""
+        await close_memory(self._dirs.memory)
 
 
 def _read(path: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,11 +30,19 @@ from vkprovider.node.performer import Performer
 from vkprovider.node.probe_tally import ProbeTally
 from vkprovider.node.prober import Prober
 from vkprovider.node.termination_message import TerminationMessages
-from vkprovider.ports import Checkpoint, ContainerEngine, EventSink, StatusSink, WaitingClock, Watcher
+from vkprovider.ports import Checkpoint, ContainerEngine, EventSink, StatusSink, Stopwatch, WaitingClock, Watcher
 
 ENGINE_RETRY_SECONDS = 1.0
 STORY_LENGTH = 64
 log = structlog.get_logger()
+
+
+class Untimed:
+    """A ``Stopwatch`` for where nobody asks."""
+
+    def looked(self, operation: str, seconds: float) -> None: ...
+
+    def acted(self, action: Action, news: Sequence[News], seconds: float) -> None: ...
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +57,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     statuses: StatusSink
     events: EventSink
     watcher: Watcher
+    stopwatch: Stopwatch = msgspec.field(default_factory=Untimed)
     tally: ProbeTally = msgspec.field(default_factory=ProbeTally)
     ledger: Ledger = msgspec.field(default_factory=Ledger)
 
@@ -72,6 +81,7 @@ class PodWorker:
         self.story: deque[Chapter] = deque(maxlen=STORY_LENGTH)
         self._around = around
         self._record = record or PodRecord()
+        around.ledger.note_devices(pod.uid, self._record.devices.values())  # before anybody else is given any
         self._eviction = eviction
         self._memory = PodMemory()
         self._saved: tuple[PodRecord, Pod] | None = None
@@ -117,7 +127,9 @@ class PodWorker:
         """Work until nothing of the pod is left. Cancelled, it leaves the containers as they are."""
         try:
             while True:
+                operation, begun = self._operation(), self._around.clock.monotonic()
                 decision = await self._look()
+                self._around.stopwatch.looked(operation, self._around.clock.monotonic() - begun)
                 if decision is not None and decision.gone:
                     break
                 await self._rest(decision)
@@ -126,6 +138,12 @@ class PodWorker:
             self._around.tally.forget(self.pod.uid)
         finally:
             await self._leave()
+
+    def _operation(self) -> str:
+        """What a look is about, in the kubelet's words (pkg/kubelet/types/pod_update.go SyncPodType)."""
+        if "start" in self._causes:
+            return "create"
+        return "update" if "pod" in self._causes else "sync"
 
     async def _look(self) -> Decision | None:
         """One look, one decision. None where the engine could not be asked."""
@@ -178,6 +196,7 @@ class PodWorker:
         else:
             waiting = self.poke if decision.memory.pending is not None else None
             ledger.note(pod.uid, claim_if_readable(as_allocated(pod, decision.record)), waiting)
+            ledger.note_devices(pod.uid, decision.record.devices.values())
 
     async def _carry_out(self, view: PodView, decision: Decision) -> None:
         around, pod = self._around, view.pod
@@ -200,11 +219,18 @@ class PodWorker:
         around.watcher.looked(view, decision)
 
     def _begin(self, pod: Pod, action: Action, decision: Decision) -> None:
-        work = self._around.performer.perform(pod, action, decision.record.ips, self._hear)
         name = f"{pod.key} {type(action).__name__} {action.key}"
+        work = self._perform(pod, action, decision.record.ips)
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._in_flight[action.key] = (action, task)
         task.add_done_callback(lambda done: self._ended(action, done))
+
+    async def _perform(self, pod: Pod, action: Action, ips: tuple[str, ...]) -> tuple[News, ...]:
+        around = self._around
+        begun = around.clock.monotonic()
+        news = await around.performer.perform(pod, action, ips, self._hear)
+        around.stopwatch.acted(action, news, around.clock.monotonic() - begun)
+        return news
 
     def _ended(self, action: Action, task: asyncio.Task[tuple[News, ...]]) -> None:
         """The action leaves the in-flight table and its news arrive in one step, so that one look sees both."""

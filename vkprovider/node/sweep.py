@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vkprovider.model.labels import NODE
+from vkprovider.node.image_volumes import ImageVolumes
 from vkprovider.node.pod_dirs import PodDirs
 from vkprovider.ports import ContainerEngine
 
@@ -15,6 +16,8 @@ async def sweep(engine: ContainerEngine, dirs: PodDirs) -> None:
             await engine.remove(container.id)
         for sandbox in observed.sandboxes:
             await engine.remove(sandbox.id)
+        await engine.forget(uid)
     await engine.remove_volumes({NODE: engine.node})
     for uid in await dirs.uids():
         await dirs.remove(uid, engine)
+    await ImageVolumes(engine, dirs.root).release()

@@ -9,28 +9,32 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 import msgspec
 
-from vkprovider.core.mounts import MountPlan
+from vkprovider.core.faults import Fault
+from vkprovider.core.mounts import MountPlan, SubPath
 from vkprovider.core.volumes import (
     ClaimedPath,
     EmptyDirectory,
     HostPathCheck,
+    LogDirectory,
     MemoryVolume,
     PlannedVolume,
     Projection,
     VolumePlan,
     mount_failure,
 )
-from vkprovider.errors import VkError
+from vkprovider.errors import EngineNotFound, VkError
 from vkprovider.model.create import Mount
 from vkprovider.model.labels import NODE, POD_UID
 from vkprovider.model.refs import PodUID
 from vkprovider.node import atomic_files, container_files, host_paths, subpaths
-from vkprovider.node.ownership import give_to_group
+from vkprovider.node.image_volumes import ImageVolumes
+from vkprovider.node.log_dirs import make_log_directories
+from vkprovider.node.ownership import give_to_group, is_of_group
 from vkprovider.node.pod_dirs import PodDirs, make_pod_dir
 from vkprovider.ports import Clock, ContainerEngine
 
@@ -42,6 +46,7 @@ class VolumeWriter:
         self._engine = engine
         self._dirs = dirs
         self._clock = clock
+        self.images = ImageVolumes(engine, dirs.root)
 
     async def write(self, plan: VolumePlan) -> tuple[str, ...]:
         """Make a pod's volumes, or bring them up to date, and give a message for each that failed.
@@ -56,18 +61,23 @@ class VolumeWriter:
                 complaint = await self._make(volume, plan)
             except OSError as exc:
                 complaint = f"{exc.filename}: {exc.strerror}"
-            except VkError as exc:
+            except (VkError, ValueError) as exc:  # a path with a NUL is no path to Python
                 complaint = str(exc)
             if complaint:
                 failures.append(mount_failure(volume.name, complaint))
         return tuple(failures)
 
-    async def prepare_container(self, plan: MountPlan) -> tuple[Mount, ...]:
-        """Make the files of one container instance and give its mounts, every subPath resolved.
+    async def prepare_container(self, plan: MountPlan, images: Mapping[str, str] | None = None) -> tuple[Mount, ...]:
+        """Make the files of one container instance and give its mounts, every subPath resolved. ``images`` are those
+        that it has volumes of, by the volumes' paths.
 
-        Raises Fault for a subPath that leads out of its volume or cannot be had, OSError where the disk fails.
+        Raises Fault for an image that cannot be had and a subPath that cannot or leads out of its volume, OSError where
+        the disk fails.
         """
-        return await asyncio.to_thread(_prepare, plan)
+        plan = await self.images.provide(plan, images or {})
+        sub_paths = [await self._on_the_host(each) if each.in_memory else each for each in plan.sub_paths]
+        plan = msgspec.structs.replace(plan, sub_paths=tuple(sub_paths))
+        return await asyncio.to_thread(_prepare, plan, pinned=bool(self._dirs.memory))
 
     async def remove(self, uid: PodUID) -> None:
         """Remove a pod's volumes and directory, once no container of it is left.
@@ -76,6 +86,7 @@ class VolumeWriter:
         """
         await self._engine.remove_volumes(self._labels(uid))
         await self._dirs.remove(uid, self._engine)
+        await self.images.release()
 
     async def _make(self, volume: PlannedVolume, plan: VolumePlan) -> str | None:
         match volume:
@@ -85,11 +96,15 @@ class VolumeWriter:
                 labels = self._labels(PodUID(plan.pod_uid))
                 await self._engine.create_volume(volume.engine_name, labels, volume.options)
             case Projection():
-                await self._project(volume, plan.fs_group)
+                await self._project(volume, plan)
             case HostPathCheck():
                 return await asyncio.to_thread(host_paths.check, volume.path, volume.type)
             case ClaimedPath():
-                return await self._link(volume, plan.fs_group)
+                return await self._link(volume, plan)
+            case LogDirectory():
+                root = self._dirs.logs_root
+                elsewhere = os.path.join(root, volume.shared_name) if root else ""
+                await asyncio.to_thread(make_log_directories, volume.path, elsewhere, volume.containers)
             case _:
                 assert_never(volume)
         return None
@@ -103,25 +118,42 @@ class VolumeWriter:
             await give_to_group(staged, fs_group, self._engine, read_only=False)
         await asyncio.to_thread(os.rename, staged, volume.path)
 
-    async def _link(self, volume: ClaimedPath, fs_group: int | None) -> str | None:
+    async def _link(self, volume: ClaimedPath, plan: VolumePlan) -> str | None:
         """A claim's directory is the pod's when the link is there: then nobody looks at it again."""
         if await asyncio.to_thread(_leads_to, volume.link, volume.path):
             return None
         complaint = await asyncio.to_thread(host_paths.check, volume.path, volume.type)
         if complaint is None:
-            if fs_group is not None and volume.given_to_group:
-                await give_to_group(volume.path, fs_group, self._engine, read_only=False)
+            gid = plan.fs_group if volume.given_to_group else None
+            done = plan.on_root_mismatch and await asyncio.to_thread(is_of_group, volume.path, gid)
+            if gid is not None and not done:
+                await give_to_group(volume.path, gid, self._engine, read_only=False)
             await asyncio.to_thread(_make_link, volume.link, volume.path)
         return complaint
 
-    async def _project(self, volume: Projection, fs_group: int | None) -> None:
-        staged = await asyncio.to_thread(atomic_files.stage, volume.path, volume.files, self._clock.now())
+    async def _project(self, volume: Projection, plan: VolumePlan) -> None:
+        path = volume.path
+        if volume.secret and self._dirs.memory:
+            path = await asyncio.to_thread(_keep_in_memory, path, self._dirs.secrets_of(PodUID(plan.pod_uid)))
+        staged = await asyncio.to_thread(atomic_files.stage, path, volume.files, self._clock.now())
         if staged is None:
             return
-        await asyncio.to_thread(_make_directories, volume.path, volume.mount_points)
-        if fs_group is not None:
-            await give_to_group(volume.path, fs_group, self._engine, read_only=True)
-        await asyncio.to_thread(atomic_files.publish, volume.path, staged, volume.files)
+        await asyncio.to_thread(_make_directories, path, volume.mount_points)
+        if plan.fs_group is not None:
+            await give_to_group(path, plan.fs_group, self._engine, read_only=True)
+        await asyncio.to_thread(atomic_files.publish, path, staged, volume.files)
+
+    async def _on_the_host(self, sub_path: SubPath) -> SubPath:
+        """A subPath of a volume in memory: the engine has that mounted while the sandbox runs. Raises Fault."""
+        if not self._dirs.memory:
+            raise Fault(
+                f'unable to provision SubPath `{sub_path.path}`: volume "{sub_path.volume}" is in memory, and only '
+                "as root on the engine's machine, outside of containers, can vkprovider mount a part of it"
+            )
+        try:
+            return msgspec.structs.replace(sub_path, root=await self._engine.volume_directory(sub_path.root))
+        except EngineNotFound as exc:
+            raise Fault(str(exc)) from exc
 
     def _labels(self, uid: PodUID) -> dict[str, str]:
         return {NODE: self._engine.node, POD_UID: uid}
@@ -151,18 +183,29 @@ def _make_link(link: str, path: str) -> None:
     os.symlink(path, link)
 
 
+def _keep_in_memory(path: str, secrets: str) -> str:
+    """Where a secret volume is, with a link to it at ``path``. One that was begun on disk stays there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        return path
+    target = os.path.join(secrets, os.path.basename(path))
+    make_pod_dir(secrets)
+    if not _leads_to(path, target):
+        _make_link(path, target)
+    return target
+
+
 def _make_directories(volume: str, directories: Iterable[str]) -> None:
     for directory in directories:
         os.makedirs(os.path.join(volume, directory), exist_ok=True)
 
 
-def _prepare(plan: MountPlan) -> tuple[Mount, ...]:
+def _prepare(plan: MountPlan, *, pinned: bool) -> tuple[Mount, ...]:
     if plan.termination_log:
         container_files.make_termination_log(plan.termination_log)
     for path, content in plan.files.items():
         container_files.write_shared(path, content)
-    sources = {sub_path.index: subpaths.resolve(sub_path) for sub_path in plan.sub_paths}
-    return tuple(
-        msgspec.structs.replace(mount, source=sources.get(index, mount.source))
-        for index, mount in enumerate(plan.mounts)
-    )
+    mounts = list(plan.mounts)
+    for each in plan.sub_paths:
+        source = subpaths.resolve(each, pinned=pinned)
+        mounts[each.index] = msgspec.structs.replace(mounts[each.index], source=source, volume=False)
+    return tuple(mounts)

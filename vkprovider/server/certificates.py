@@ -52,6 +52,14 @@ def server_context(pair: Pair, client_authorities: str) -> ssl.SSLContext:
     return context
 
 
+def ends(pair: Pair) -> datetime:
+    """When the certificate ends. Raises ServerError where there is none."""
+    try:
+        return x509.load_pem_x509_certificate(pair.certificate.read_bytes()).not_valid_after_utc
+    except (OSError, ValueError) as exc:
+        raise ServerError(f"certificate {pair.certificate} cannot be read: {exc}") from exc
+
+
 def write_self_signed(path: Path, names: Sequence[str], now: datetime) -> None:
     """A new key, and a certificate for these names and addresses that nobody has signed, in one file of our own."""
     key = ec.generate_private_key(ec.SECP256R1())

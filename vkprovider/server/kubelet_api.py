@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -15,15 +15,13 @@ from vkprovider.server.logs import log_bytes
 from vkprovider.server.lookup import Lookup
 from vkprovider.server.port_forwards import serve_port_forward
 from vkprovider.server.queries import log_options, stream_options
+from vkprovider.server.reads import Reads
 from vkprovider.server.refusals import Refused
 from vkprovider.server.sessions import Sessions
 from vkprovider.wire.outcome import Outcome
 
 Admit = Callable[[web.Request], Awaitable[None]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Metrics = Mapping[str, Callable[[], bytes]]
-"""What is answered below ``/metrics``, by path."""
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _POD = "/{namespace}/{pod}"
 _POD_AND_UID = "/{namespace}/{pod}/{uid}"
 
@@ -32,19 +30,21 @@ class KubeletApi:
     """What is asked of this node. ``admit`` sees each request first and raises Refused for those that may not."""
 
     def __init__(
-        self, pods: PodIndex, engine: ContainerEngine, clock: Clock, admit: Admit, metrics: Metrics | None = None
+        self, pods: PodIndex, engine: ContainerEngine, clock: Clock, admit: Admit, reads: Reads | None = None
     ) -> None:
+        self._pods = pods
         self._lookup = Lookup(pods, engine)
         self._engine = engine
         self._clock = clock
         self._admit = admit
-        self._metrics = metrics or {}
+        self._reads = reads or Reads()
         self._sessions = Sessions()
 
     def application(self) -> web.Application:
         """To be served by a runner that cancels handlers when their client is gone."""
         app = web.Application(middlewares=[self._guard])
-        add_reads(app, self._metrics)
+        self._reads.add_numbers(app.router)
+        self._reads.add_objects(app.router, self._pods, self._engine)
         app.router.add_get(f"/containerLogs{_POD}/{{container}}", self._logs)
         for method in ("GET", "POST"):  # a WebSocket's request is a GET
             for pod in (_POD, _POD_AND_UID):
@@ -115,21 +115,8 @@ class KubeletApi:
         await self._sessions.close()
 
 
-def read_only(metrics: Metrics) -> web.Application:
+def read_only(reads: Reads) -> web.Application:
     """What anybody on this machine may be told: whether the node lives, and its numbers."""
     app = web.Application()
-    add_reads(app, metrics)
+    reads.add_numbers(app.router)
     return app
-
-
-def add_reads(app: web.Application, metrics: Metrics) -> None:
-    async def healthz(_: web.Request) -> web.StreamResponse:
-        return web.Response(text="ok")
-
-    async def numbers(request: web.Request) -> web.StreamResponse:
-        return web.Response(body=metrics[request.path](), headers={"Content-Type": METRICS_TYPE})
-
-    for path in ("/healthz", "/healthz/ping"):
-        app.router.add_get(path, healthz)
-    for path in metrics:
-        app.router.add_get(path, numbers)

@@ -6,27 +6,23 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from vkprovider.model.refs import ContainerID
-from vkprovider.ports import ContainerEngine, LogLine
+from vkprovider.ports import ContainerEngine
 from vkprovider.server.queries import LogOptions
 
 
 async def log_bytes(engine: ContainerEngine, container_id: ContainerID, options: LogOptions) -> AsyncIterator[bytes]:
     """The body of the answer, piece by piece (cri-client/pkg/logs/logs.go)."""
     lines = engine.logs(container_id, follow=options.follow, tail=options.tail, since=options.since)
-    left, begins = options.limit, True
+    left, unfinished = options.limit, set[str]()  # streams in the middle of a line, which has its time already
     async with aclosing(lines):  # type: ignore[type-var]
         async for line in lines:
             if line.stream not in options.streams or (options.since is not None and line.time < options.since):
                 continue
-            data = _stamp(line) + line.data if options.timestamps and begins else line.data
-            begins = line.data.endswith(b"\n")
+            stamped = options.timestamps and line.stream not in unfinished
+            data = f"{line.stamp} ".encode() + line.data if stamped else line.data
+            (unfinished.discard if line.data.endswith(b"\n") else unfinished.add)(line.stream)
             yield data[:left]
             if left is not None:
                 left -= len(data)
                 if left <= 0:
                     return
-
-
-def _stamp(line: LogLine) -> bytes:
-    """Nine digits of the second, always."""
-    return f"{line.time:%Y-%m-%dT%H:%M:%S}.{line.time.microsecond:06}000Z ".encode()

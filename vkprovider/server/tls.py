@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from vkprovider.ports import Clock
-from vkprovider.server.certificates import Pair, server_context
+from vkprovider.server.certificates import Pair, ends, server_context
 from vkprovider.server.refusals import ServerError
 
 LOOK_SECONDS = 1.0  # between looks at the files, however many clients come
@@ -21,8 +21,9 @@ _Stamp = tuple[int, int, int] | None
 class ServerTls:
     """Our certificate is the first of ``pairs`` that is there. ``authorities`` is the file of those who sign clients'.
 
-    The files are looked at when a client comes, so that certificates may be renewed, and authorities change, at any
-    time. Blocks. Raises ServerError where they cannot be used from the start; later, what was good goes on.
+    ``ends`` is when the certificate does that clients are shown. The files are looked at when a client comes, so that
+    certificates may be renewed, and authorities change, at any time. Blocks. Raises ServerError where they cannot be
+    used from the start; later, what was good goes on.
     """
 
     def __init__(self, pairs: Sequence[Pair], authorities: Path, clock: Clock) -> None:
@@ -61,7 +62,9 @@ class ServerTls:
             authorities = ""
         except (OSError, ValueError) as exc:
             raise ServerError(f"the authority of client certificates cannot be read: {exc}") from exc
-        return server_context(pair, authorities)
+        context = server_context(pair, authorities)
+        self.ends = ends(pair)
+        return context
 
     def _stamp(self) -> list[_Stamp]:
         return [_stamp(path) for path in (self._authorities, *(path for pair in self._pairs for path in pair))]

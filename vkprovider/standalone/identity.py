@@ -21,13 +21,14 @@ _SUFFIX = 5
 def identify(raw: dict[str, Any], run_id: str, ordinal: int, now: datetime) -> dict[str, Any]:
     """The object with its identity; ``ordinal`` tells apart objects of one run that share a generateName."""
     metadata = raw["metadata"]
-    name = metadata.get("name") or metadata["generateName"] + _suffix(f"{run_id}/{ordinal}")
+    name = metadata.get("name") or metadata["generateName"] + letters(f"{run_id}/{ordinal}", _SUFFIX)
     uid = uuid.uuid5(uuid.NAMESPACE_OID, f"vkprovider/{run_id}/{raw['kind']}/{metadata['namespace']}/{name}")
     given = {"name": name, "uid": str(uid), "creationTimestamp": timestamp(now)}
     made = {key: value for key, value in raw.items() if key != "status"} | {"metadata": metadata | given}
     return with_selector(made) if raw["kind"] == "Job" else made
 
 
-def _suffix(seed: str) -> str:
+def letters(seed: str, count: int) -> str:
+    """As many letters as asked for, always the same for the same seed, that spell no words."""
     digest = hashlib.sha256(seed.encode()).digest()
-    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:_SUFFIX])
+    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:count])

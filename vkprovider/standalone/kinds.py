@@ -11,19 +11,31 @@ import msgspec
 
 from vkprovider.model import defaults
 from vkprovider.model.base import Model, without_nulls
+from vkprovider.model.deployment import Deployment, decode_deployment
 from vkprovider.model.fields import check
 from vkprovider.model.findings import Finding, show
 from vkprovider.model.job import Job, decode_job
-from vkprovider.model.manifest import ConfigMapManifest, JobManifest, PodManifest, SecretManifest
+from vkprovider.model.manifest import (
+    ConfigMapManifest,
+    DeploymentManifest,
+    JobManifest,
+    PodManifest,
+    SecretManifest,
+)
 from vkprovider.model.pod import Pod, PodSpec, decode_pod, read_as
 from vkprovider.model.remarks import closest, remarks
 from vkprovider.model.unsupported import Level
+from vkprovider.model.validate_deployment import deployment_findings
 from vkprovider.model.validate_job import job_findings
 from vkprovider.model.validation import config_map_findings, pod_findings, secret_findings, spec_warnings
+from vkprovider.sidecarset.bindings import ResourceBindingManifest, binding_findings, resource_binding
+from vkprovider.sidecarset.model import SidecarSetManifest, sidecar_set
+from vkprovider.sidecarset.validation import findings as set_findings
 
 Raw = dict[str, Any]
 
-POD_TEMPLATES = {"Pod": "spec", "Job": "spec.template.spec"}  # where each kind has its pod spec
+# where each kind has its pod spec
+POD_TEMPLATES = {"Pod": "spec", "Job": "spec.template.spec", "Deployment": "spec.template.spec"}
 
 
 class Kind(NamedTuple):
@@ -39,15 +51,30 @@ class Kind(NamedTuple):
 KINDS: Mapping[str, Kind] = {
     "Pod": Kind("v1", PodManifest, defaults.pod, decode_pod, pod_findings),
     "Job": Kind("batch/v1", JobManifest, defaults.job, decode_job, job_findings),
+    "Deployment": Kind("apps/v1", DeploymentManifest, defaults.deployment, decode_deployment, deployment_findings),
     "ConfigMap": Kind(
         "v1", ConfigMapManifest, defaults.config_map, partial(read_as, ConfigMapManifest), config_map_findings
     ),
     "Secret": Kind("v1", SecretManifest, defaults.secret, partial(read_as, SecretManifest), secret_findings),
+    "SidecarSet": Kind("apps.kruise.io/v1alpha1", SidecarSetManifest, without_nulls, sidecar_set, set_findings),
+    "SidecarSetResourceBinding": Kind(
+        "sidecarset.alibabacloud.com/v1alpha1",
+        ResourceBindingManifest,
+        defaults.namespaced,
+        resource_binding,
+        binding_findings,
+    ),
 }
 LIST = "List"
 _MOST = 100  # problems of a sort that are looked for in one object
 _LONGEST_PATH = 300  # characters of a path that matter: keys of any length may be part of it
-_LOOKALIKES = ("CronJob", "Service")  # kinds of their own, however near their names are to one of ours
+_LOOKALIKES = (
+    "CronJob",
+    "Service",
+    "ReplicaSet",
+    "StatefulSet",
+    "DaemonSet",
+)  # kinds of their own, however near their names are to one of ours
 _TAKEN = ", ".join(KINDS) + " and " + LIST
 
 
@@ -115,7 +142,7 @@ def read(raw: Raw) -> Reading:
 
 
 def _pod_spec(decoded: Any) -> PodSpec | None:
-    if isinstance(decoded, Job):
+    if isinstance(decoded, (Job, Deployment)):
         return decoded.spec.template.spec
     return decoded.spec if isinstance(decoded, Pod) else None
 

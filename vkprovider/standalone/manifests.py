@@ -1,4 +1,5 @@
-"""What ``vkprovider run`` is given: files of Pods, Jobs, ConfigMaps and Secrets, read whole before anything is made.
+"""What ``vkprovider run`` is given: files of Pods, Jobs and Deployments, of ConfigMaps and Secrets, and of SidecarSets
+with their bindings, read whole before anything is made.
 
 Everything that is wrong is said at once, a line for each problem, with file, document and field.
 """
@@ -13,9 +14,11 @@ import msgspec
 from vkprovider.errors import SpecError
 from vkprovider.model.findings import Finding, duplicate
 from vkprovider.model.refs import ObjectRef
-from vkprovider.standalone.kinds import KINDS, LIST, POD_TEMPLATES, Raw, Reading, kind_problems, read
+from vkprovider.standalone.admission import admission_findings
+from vkprovider.standalone.deployments import deployment_pods
+from vkprovider.standalone.kinds import KINDS, LIST, POD_TEMPLATES, Raw, kind_problems, read
 from vkprovider.standalone.objects import DATA_KINDS, ManifestObjects, object_ref
-from vkprovider.standalone.references import Keys, missing
+from vkprovider.standalone.sidecar_sets import SIDECAR_KINDS, SidecarSets
 from vkprovider.standalone.sources import read_text, source_name
 from vkprovider.standalone.yaml_reader import BrokenText, documents
 
@@ -46,11 +49,19 @@ class Manifests(msgspec.Struct, frozen=True):
 
     @property
     def pods(self) -> tuple[Raw, ...]:
-        return tuple(raw for raw in self.objects if raw["kind"] == "Pod")
+        """Those that are given, and those of Deployments."""
+        given = (raw for raw in self.objects if raw["kind"] == "Pod")
+        made = (pod for raw in self.objects if raw["kind"] == "Deployment" for pod in deployment_pods(raw))
+        return (*given, *made)
 
     @property
     def jobs(self) -> tuple[Raw, ...]:
         return tuple(raw for raw in self.objects if raw["kind"] == "Job")
+
+    @property
+    def sidecars(self) -> SidecarSets:
+        """What the SidecarSets make of the pods."""
+        return SidecarSets(self.objects)
 
     @property
     def store(self) -> ManifestObjects:
@@ -91,7 +102,7 @@ def load(sources: Sequence[str], stdin: BinaryIO | None = None) -> Manifests:
     accepted, problems, warnings = _judge(entries)
     if not problems and not any(raw["kind"] in POD_TEMPLATES for raw in accepted):
         given = ", ".join(map(source_name, sources)) or "no file is given"
-        problems.append(f"{given}: nothing to run: there is no Pod and no Job")
+        problems.append(f"{given}: nothing to run: there is no Pod, no Job and no Deployment")
     if problems:
         raise ManifestError(problems)
     return Manifests(accepted, capped(warnings))
@@ -147,7 +158,7 @@ def _items(document: Any, where: str) -> Iterator[_Entry]:
 
 def _judge(entries: Sequence[_Entry]) -> tuple[tuple[Raw, ...], list[str], list[str]]:
     """The objects, complete; the problems; the warnings."""
-    keys = dict(_data_keys(entries))
+    keys, sidecars = dict(_data_keys(entries)), _sidecars(entries)
     accepted, problems, warnings = [], list[str](), list[str]()
     seen: dict[ObjectRef, _Entry] = {}
     for entry in entries:
@@ -156,7 +167,8 @@ def _judge(entries: Sequence[_Entry]) -> tuple[tuple[Raw, ...], list[str], list[
         found = [Finding("", entry.fault)] if entry.fault else kind_problems(entry.raw)
         if not found:
             reading = read(entry.raw)
-            found = [*reading.problems, *_duplicates(entry, seen), *_missing(reading, keys)]
+            found = [*reading.problems, *_duplicates(entry, seen)]
+            found += admission_findings(reading, keys, sidecars)
             accepted.append(reading.raw)
             warnings += [f"{entry}: {warning}" for warning in reading.warnings]
         problems += [f"{entry}: {finding}" for finding in found]
@@ -170,9 +182,11 @@ def _duplicates(entry: _Entry, seen: dict[ObjectRef, _Entry]) -> Iterator[Findin
         yield Finding(path, f"{message}: this {ref.kind} is also in {seen[ref].where}")
 
 
-def _missing(reading: Reading, keys: Keys) -> Iterator[Finding]:
-    if reading.pods is not None:
-        yield from missing(reading.pods, reading.namespace, POD_TEMPLATES[reading.raw["kind"]], keys)
+def _sidecars(entries: Iterable[_Entry]) -> SidecarSets:
+    """What stands anywhere among the manifests is for all pods; sets that are wrong are told of at their own place."""
+    kinds = (entry.raw for entry in entries if not entry.fault and not kind_problems(entry.raw))
+    readings = [read(raw) for raw in kinds if raw["kind"] in SIDECAR_KINDS]
+    return SidecarSets(reading.raw for reading in readings if not reading.problems)
 
 
 def _data_keys(entries: Iterable[_Entry]) -> Iterator[tuple[ObjectRef, set[str]]]:

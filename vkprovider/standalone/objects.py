@@ -9,6 +9,7 @@ from vkprovider.core.services import Service
 from vkprovider.core.tokens import Token
 from vkprovider.errors import SpecError
 from vkprovider.model.refs import ObjectRef, PodUID, TokenRef
+from vkprovider.sidecarset.bindings import split_reference
 
 DATA_KINDS = ("ConfigMap", "Secret")
 
@@ -20,8 +21,11 @@ class ManifestObjects:
         self._objects = {object_ref(raw): raw for raw in objects if raw["kind"] in DATA_KINDS}
 
     async def get(self, ref: ObjectRef) -> Mapping[str, Any] | None:
-        """The raw object, or None: what is not in the manifests does not exist."""
-        return self._objects.get(ref)
+        """The raw object, or None: what is not in the manifests does not exist.
+
+        A volume's ``namespace/name`` is taken as that: ``manifests.load`` has refused what the pod may not have.
+        """
+        return self._objects.get(ObjectRef(ref.kind, *split_reference(ref.name, ref.namespace)))
 
     def follow(self, uid: PodUID, refs: frozenset[ObjectRef], changed: Callable[[ObjectRef], None]) -> None:
         """Nothing to be done: they never change."""

@@ -5,16 +5,19 @@ A cluster would wait for them to appear. In a run nothing can appear, so the pod
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import NamedTuple
 
+from vkprovider.errors import SpecError
 from vkprovider.model.container import Container
-from vkprovider.model.findings import Finding, forbidden, not_found
+from vkprovider.model.findings import Finding, forbidden, invalid, not_found
 from vkprovider.model.pod import PodSpec
 from vkprovider.model.refs import ObjectRef
 from vkprovider.model.volume import VolumeProjection
+from vkprovider.sidecarset.bindings import split_reference
 
 Keys = Mapping[ObjectRef, Set[str]]  # every ConfigMap and Secret there is, with its keys
+Refusal = Callable[[ObjectRef, str], Finding | None]  # of an object of another namespace, and the path that names it
 
 
 class _Need(NamedTuple):
@@ -27,17 +30,39 @@ class _Need(NamedTuple):
     keys: tuple[tuple[str, str], ...] = ()
 
 
-def missing(spec: PodSpec, namespace: str, path: str, known: Keys) -> Iterator[Finding]:
-    """A finding for each object, or key of one, that is not optional and not there; and for tokens and claims."""
+def missing(spec: PodSpec, namespace: str, path: str, known: Keys, refusal: Refusal | None = None) -> Iterator[Finding]:
+    """A finding for each object, or key of one, that is not optional and not there; and for tokens and claims.
+
+    An object of another namespace, ``namespace/name``, is looked for only if there is no ``refusal``, so that a
+    finding does not tell whether it exists. Without that function it is not looked for.
+    """
     yield from _of_a_cluster(spec, path)
     for need in _needs(spec, path):
-        if need.optional or not need.name:
-            continue
-        keys = known.get(ObjectRef(need.kind, namespace, need.name))
-        if keys is None:
-            where = f'no {need.kind} of that name in namespace "{namespace}" is among the manifests'
-            yield not_found(need.path, need.name, where)
-            continue
+        if "/" in need.name:
+            yield from _elsewhere(need, namespace, known, refusal)
+        elif need.name and not need.optional:
+            yield from _absent(need, ObjectRef(need.kind, namespace, need.name), known)
+
+
+def _elsewhere(need: _Need, namespace: str, known: Keys, refusal: Refusal | None) -> Iterator[Finding]:
+    try:
+        ref = ObjectRef(need.kind, *split_reference(need.name, namespace))
+    except SpecError as exc:
+        yield invalid(need.path, need.name, exc.message)
+        return
+    refused = refusal(ref, need.path) if refusal is not None else None
+    if refused is not None:
+        yield refused
+    elif refusal is not None and not need.optional:
+        yield from _absent(need, ref, known)
+
+
+def _absent(need: _Need, ref: ObjectRef, known: Keys) -> Iterator[Finding]:
+    keys = known.get(ref)
+    if keys is None:
+        where = f'no {ref.kind} of that name in namespace "{ref.namespace}" is among the manifests'
+        yield not_found(need.path, ref.name, where)
+    else:
         for key, at in need.keys:
             if key and key not in keys:
                 yield not_found(at, key, f'no key of the {need.kind} "{need.name}"')
@@ -73,6 +98,9 @@ def _of_a_cluster(spec: PodSpec, path: str) -> Iterator[Finding]:
         if volume.persistent_volume_claim is not None:
             at = f"{path}.volumes[{place}].persistentVolumeClaim"
             yield forbidden(at, "there is no cluster here to claim volumes of: use a hostPath or an emptyDir")
+        if volume.ephemeral is not None:
+            at = f"{path}.volumes[{place}].ephemeral"
+            yield forbidden(at, "there is no cluster here to claim volumes of: use an emptyDir")
         for number, source in enumerate(volume.projected.sources if volume.projected is not None else ()):
             if source.service_account_token is not None:
                 at = f"{path}.volumes[{place}].projected.sources[{number}].serviceAccountToken"

@@ -22,11 +22,12 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class RunFile(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run was started with. ``digest`` tells whether another run is given the same."""
+    """What a run was started with: ``digest`` tells whether another one is given the same. The manifests themselves are
+    not kept, since there may be Secrets among them.
+    """
 
     digest: str
     began_at: datetime
-    objects: list[dict[str, Any]] = []
     ended: bool = False  # all was said and done, what is left is only to be removed
 
 
@@ -85,7 +86,7 @@ class RunStore:
             if run.content.digest == digest and not run.content.ended:
                 return run
             run.release()
-        return self._create(RunFile(digest=digest, began_at=now, objects=objects))
+        return self._create(RunFile(digest=digest, began_at=now))
 
     def interrupted(self) -> Iterator[RunDirectory]:
         """Every run without a living process, locked by us now. The caller releases or removes each."""

@@ -26,6 +26,7 @@ from vkprovider.standalone.job_controller import control
 from vkprovider.standalone.job_view import JobDecision, JobRecord, JobView
 from vkprovider.standalone.pod_facts import PodFact, read_pod
 from vkprovider.standalone.run_store import RunDirectory
+from vkprovider.standalone.sidecar_sets import SidecarSets
 
 OVER = ("Succeeded", "Failed")
 JOBS, FINAL = "jobs.json", "final.json"
@@ -88,6 +89,7 @@ class Runner:
         self._pods: dict[PodUID, RunPod] = {}
         self._changed = asyncio.Event()
         self._node: Node | None = None
+        self._sidecars = SidecarSets(())
         self.interrupted: int | None = None  # the signal
         self.final: list[dict[str, Any]] = []
         self._stopping = False
@@ -105,9 +107,13 @@ class Runner:
 
     # --- the run ----------------------------------------------------------------------------------------------
 
-    async def begin(self, node: Node, objects: Iterable[dict[str, Any]]) -> None:
-        """Take the Jobs and Pods on. Their uids are the run's own and do not change when the run is resumed."""
+    async def begin(self, node: Node, objects: Iterable[dict[str, Any]], sidecars: SidecarSets | None = None) -> None:
+        """Take the Jobs and Pods on. Their uids are the run's own and do not change when the run is resumed.
+
+        ``sidecars`` is what SidecarSets make of the pods.
+        """
         self._node = node
+        self._sidecars = sidecars or self._sidecars
         records = await asyncio.to_thread(self.directory.load, JOBS, dict[str, JobRecord]) or {}
         for raw in objects:
             if raw["kind"] == "Job":
@@ -228,8 +234,9 @@ class Runner:
 
     def _start(self, raw: dict[str, Any]) -> None:
         assert self._node is not None
-        pod = decode_pod(raw)
-        self._pods[pod.uid] = RunPod(raw=raw)
+        admitted = self._sidecars.admitted(raw, self._clock.now())
+        pod = decode_pod(admitted)
+        self._pods[pod.uid] = RunPod(raw=admitted)
         self._node.sync(pod)
 
     def _delete(self, pod: RunPod, grace_seconds: int) -> None:

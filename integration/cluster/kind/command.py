@@ -7,7 +7,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from integration.controlplane.build import cache_root, find_go
+from integration.cluster.go_programs import find_program
 
 VERSION = "v0.30.0"
 SECONDS = 300
@@ -22,21 +22,9 @@ exec {docker} "$@"
 """
 
 
-class BuildError(RuntimeError):
-    """kind could not be built; the message has Go's words."""
-
-
 def find_kind() -> Path:
     """The program, built if it is not yet. Raises BuildError."""
-    folder = cache_root().with_name("kind") / VERSION
-    program = folder / "kind"
-    if not program.exists():
-        environment = os.environ | {"GOBIN": str(folder), "CGO_ENABLED": "0", "GOFLAGS": "-trimpath"}
-        command = [find_go(), "install", f"sigs.k8s.io/kind@{VERSION}"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
-        if done.returncode:
-            raise BuildError(f"kind {VERSION} cannot be built: {done.stderr.strip()}")
-    return program
+    return find_program("sigs.k8s.io/kind", VERSION, SECONDS)
 
 
 def kind(folder: Path, network: str, *arguments: str) -> str:

@@ -1,0 +1,162 @@
+"""``vkprovider webhook`` as a process of its own, outside of the cluster whose pods it is asked about."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from .clients import Cluster, write_kubeconfig_of
+from .identities import DEPLOY, TOKEN_SECONDS
+from .nodes import PROGRAM
+from .probes import answers, free_ports
+from .showing import Json
+from .waiting import eventually
+
+CONFIGURATION = "acs-virtual-node"
+SECRET = "vkprovider-webhook-authority"
+NAMESPACE = "vkprovider"
+STOP_SECONDS = 15
+
+
+class WebhookProcess:
+    """A webhook that goes by ``kubeconfig`` and is reached at loopback. A context manager that stops it."""
+
+    def __init__(self, cluster: Cluster, folder: Path, kubeconfig: Path, *flags: str) -> None:
+        (self.port,) = free_ports(1)
+        self._cluster = cluster
+        self._log = folder / f"webhook-{self.port}.log"
+        at = ["--kubeconfig", kubeconfig, "--address", "127.0.0.1", "--port", str(self.port)]
+        self._command = [PROGRAM, "webhook", *at, *flags]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def start(self, seconds: float = 20) -> None:
+        """Start the process and wait until it is registered."""
+        self.launch()
+        eventually(self.is_ready, seconds)
+
+    def launch(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+
+    def is_ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log
+        return answers(f"https://127.0.0.1:{self.port}/readyz")
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    def stop(self) -> None:
+        """End the process with SIGTERM; it must end well."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        process.terminate()
+        try:
+            code = process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        assert code == 0, self.log
+        assert "Traceback" not in self.log, self.log
+
+    def is_asked_about(self) -> bool:
+        """Whether the API server was told to ask this one."""
+        return f":{self.port}/" in json.dumps(configuration(self._cluster).get("webhooks", []))
+
+
+@contextmanager
+def webhook_account(cluster: Cluster, folder: Path) -> Iterator[Path]:
+    """The kubeconfig of the ServiceAccount with its roles, as deploy/ has them; nobody is asked any more at the end."""
+    cluster.kubectl("apply", f"--filename={DEPLOY / 'rbac-webhook.yaml'}")
+    try:
+        create = ["create", "token", "vkprovider-webhook", f"--namespace={NAMESPACE}", f"--duration={TOKEN_SECONDS}s"]
+        token = cluster.kubectl(*create).strip()
+        yield write_kubeconfig_of(folder / "webhook.conf", cluster.url, cluster.ca, {"token": token})
+    finally:
+        cluster.kubectl("delete", "mutatingwebhookconfiguration", CONFIGURATION)
+        cluster.kubectl("delete", "secret", SECRET, f"--namespace={NAMESPACE}")
+
+
+@contextmanager
+def sidecar_sets(cluster: Cluster, *manifests: Json) -> Iterator[None]:
+    """SidecarSets that are there while the block runs."""
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
+    cluster.kubectl("apply", "--filename=-", stdin=listed)
+    try:
+        yield
+    finally:
+        cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=listed)
+
+
+def sidecar_set(name: str, *containers: Json, **spec: Any) -> Json:
+    """A SidecarSet for the pods of virtual nodes."""
+    on_virtual_nodes = {"matchLabels": {"serverless.alibabacloud.com/virtual-node": "true"}}
+    usual = {"selector": on_virtual_nodes, "updateStrategy": {"type": "NotUpdate"}, "containers": list(containers)}
+    return {
+        "apiVersion": "apps.kruise.io/v1alpha1",
+        "kind": "SidecarSet",
+        "metadata": {"name": name},
+        "spec": usual | spec,
+    }
+
+
+def configuration(cluster: Cluster) -> Json:
+    found = cluster.get("mutatingwebhookconfigurations")["items"]
+    return next((each for each in found if each["metadata"]["name"] == CONFIGURATION), {})
+
+
+def admitted(cluster: Cluster, namespace: str, *pods: Json) -> list[Json]:
+    """The pods as they would be created. Raises KubectlError where one is refused."""
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(pods)})
+    command = ["create", f"--namespace={namespace}", "--dry-run=server", "--output=json", "--filename=-"]
+    text, found = cluster.kubectl(*command, stdin=listed), []
+    while text := text.lstrip():  # one object after the other
+        made, end = json.JSONDecoder().raw_decode(text)
+        found.append(made)
+        text = text[end:]
+    return found
+
+
+def names(pod: Json, group: str = "containers") -> list[str]:
+    return [container["name"] for container in pod["spec"].get(group, ())]
+
+
+def is_injected(cluster: Cluster, namespace: str, *containers: str) -> bool:
+    """Whether a pod for virtual nodes gets these containers now, before its own: the watch takes its moment."""
+    labels = {"alibabacloud.com/eci": "true"}
+    probe = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "probe", "labels": labels},
+        "spec": {"containers": [{"name": "app", "image": "app"}]},
+    }
+    (made,) = admitted(cluster, namespace, probe)
+    return names(made) == [*containers, "app"]

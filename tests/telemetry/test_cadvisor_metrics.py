@@ -1,0 +1,153 @@
+"""``/metrics/cadvisor``: names and labels that dashboards go by."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.fakes.usages import AT, GIB, MACHINE, STARTED, SYSTEM, usage_of, used
+from tests.telemetry.test_resource_metrics import labels, samples
+from vkprovider.model.usage import (
+    ContainerDisk,
+    CpuUsage,
+    DeviceIo,
+    DiskUsage,
+    DiskUse,
+    InterfaceUsage,
+    Pressure,
+    Stall,
+)
+from vkprovider.telemetry.cadvisor_metrics import cadvisor_metrics
+
+LIMITED = CpuUsage(total=3 * 10**9, periods=32, throttled_periods=30, throttled=5 * 10**8, quota=50000, period=100000)
+IO = DeviceIo(major=8, minor=0, device="/dev/sda", reads=4, read_bytes=4096, writes=2, written_bytes=512)
+ETH0 = InterfaceUsage(name="eth0", rx_bytes=7, rx_packets=6, rx_dropped=5, rx_errors=4, tx_bytes=3)
+APP = {
+    "container": "app",
+    "id": "/kubepods/podu1/u1-app",
+    "image": "busybox:1",
+    "name": "k8s_app_web_default_u1_0",
+    "namespace": "default",
+    "pod": "web",
+}
+SANDBOX = APP | {"container": "", "id": "/kubepods/podu1/u1-POD", "name": "k8s_POD_web_default_u1_0"}
+ROOT = dict.fromkeys(APP, "") | {"id": "/"}
+
+# dashboards/resources, rules/apps and alerts/resource_alerts of the kubernetes-mixin
+BY_THE_MIXIN = {
+    "container_cpu_usage_seconds_total",
+    "container_cpu_cfs_periods_total",
+    "container_cpu_cfs_throttled_periods_total",
+    "container_memory_working_set_bytes",
+    "container_memory_rss",
+    "container_memory_cache",
+    "container_memory_swap",
+    "container_network_receive_bytes_total",
+    "container_network_receive_packets_total",
+    "container_network_receive_packets_dropped_total",
+    "container_network_transmit_bytes_total",
+    "container_network_transmit_packets_total",
+    "container_network_transmit_packets_dropped_total",
+    "container_fs_reads_total",
+    "container_fs_reads_bytes_total",
+    "container_fs_writes_total",
+    "container_fs_writes_bytes_total",
+    "machine_memory_bytes",
+}
+
+
+@pytest.fixture(scope="module")
+def found():
+    usage = usage_of(used(cpu=LIMITED, io=(IO,)), used("POD", network=(ETH0,)))
+    disk = ContainerDisk(root=DiskUse(used=8192, inodes=2))
+    disks = DiskUsage(at=AT, containers={key: disk for key in usage.containers}, engine=SYSTEM, node=SYSTEM)
+    return samples(cadvisor_metrics(usage, disks))
+
+
+def test_the_mixins_names(found):
+    assert {name for name, _ in found} >= BY_THE_MIXIN
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "value"),
+    [
+        ("container_cpu_usage_seconds_total", {"cpu": "total"}, 3),
+        ("container_cpu_cfs_periods_total", {}, 32),
+        ("container_cpu_cfs_throttled_periods_total", {}, 30),
+        ("container_cpu_cfs_throttled_seconds_total", {}, 0.5),
+        ("container_spec_cpu_quota", {}, 50000),
+        ("container_spec_cpu_period", {}, 100000),
+        ("container_memory_working_set_bytes", {}, 20 << 20),
+        ("container_memory_usage_bytes", {}, 30 << 20),
+        ("container_memory_rss", {}, 10 << 20),
+        ("container_memory_cache", {}, 5 << 20),
+        ("container_memory_failures_total", {"failure_type": "pgfault", "scope": "hierarchy"}, 0),
+        ("container_fs_reads_total", {"device": "/dev/sda"}, 4),
+        ("container_fs_writes_bytes_total", {"device": "/dev/sda"}, 512),
+        ("container_fs_usage_bytes", {"device": "/dev/sda"}, 8192),
+        ("container_fs_limit_bytes", {"device": "/dev/sda"}, 100 * GIB),
+        (
+            "container_blkio_device_usage_total",
+            {"device": "/dev/sda", "major": "8", "minor": "0", "operation": "Read"},
+            4096,
+        ),
+        ("container_start_time_seconds", {}, STARTED.timestamp()),
+        ("container_last_seen", {}, AT.timestamp()),
+        ("container_processes", {}, 2),
+        ("container_threads", {}, 3),
+        ("container_oom_events_total", {}, 0),
+    ],
+)
+def test_of_a_container(found, name: str, more: dict[str, str], value: float):
+    assert found[name, labels(**APP, **more)] == (value, AT.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("receive_bytes", 7),
+        ("receive_packets", 6),
+        ("receive_packets_dropped", 5),
+        ("receive_errors", 4),
+        ("transmit_bytes", 3),
+    ],
+)
+def test_the_network_is_the_sandboxs(found, name: str, value: int):
+    full = f"container_network_{name}_total"
+    assert found[full, labels(**SANDBOX, interface="eth0")][0] == value
+    assert [keys for other, keys in found if other == full] == [labels(**SANDBOX, interface="eth0")]
+
+
+def test_the_machine(found):
+    assert found["machine_cpu_cores", ()][0] == 4
+    assert found["machine_memory_bytes", ()][0] == 16 * GIB
+    assert found["container_cpu_usage_seconds_total", labels(**ROOT, cpu="total")][0] == 900
+    assert found["container_memory_working_set_bytes", labels(**ROOT)][0] == 5 * GIB
+    assert found["container_fs_usage_bytes", labels(**ROOT, device="/dev/sda")][0] == 40 * GIB
+
+
+def test_what_has_no_limit_has_no_periods(found):
+    assert ("container_cpu_cfs_periods_total", labels(**SANDBOX)) not in found
+
+
+def test_pressure_where_the_kernel_tells_it():
+    stalled = Pressure(some=Stall(total=2_500_000), full=Stall(total=500_000))
+    usage = usage_of(used(cpu=msgspec.structs.replace(LIMITED, pressure=stalled), io_pressure=stalled))
+    disks = DiskUsage(at=AT, containers={}, engine=None, node=None)
+    found = samples(cadvisor_metrics(usage, disks))
+    assert found["container_pressure_cpu_waiting_seconds_total", labels(**APP)][0] == 2.5
+    assert found["container_pressure_io_stalled_seconds_total", labels(**APP)][0] == 0.5
+    names = {name for name, _ in found}
+    assert "container_pressure_memory_waiting_seconds_total" not in names
+    assert "container_fs_usage_bytes" not in names  # of an engine elsewhere
+
+
+def test_two_devices_without_a_name_are_told_apart():
+    usage = usage_of(used(io=(DeviceIo(major=1, minor=0), DeviceIo(major=1, minor=1))))
+    found = samples(cadvisor_metrics(usage, DiskUsage(at=AT, containers={}, engine=None, node=None)))
+    assert ("container_fs_reads_total", labels(**APP, device="1:1")) in found
+
+
+def test_nothing_known():
+    assert samples(cadvisor_metrics(None, None)) == {("container_scrape_error", ()): (1, None)}
+    assert MACHINE.io_pressure is None

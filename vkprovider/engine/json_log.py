@@ -1,0 +1,131 @@
+"""The files in which Docker's json-file driver keeps the output of a container, read as one.
+
+The driver appends to ``<path>``; when that is large it becomes ``<path>.1``, which becomes ``<path>.2``, and so on, and
+the last is removed (moby, daemon/logger/loggerutils/logfile.go). What is open here is read to its end all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+CHUNK = 1 << 20  # bytes read at a time; a single entry is far shorter
+HEAD = 4096  # bytes by which a file is known again: the number of an inode may have another owner by then
+_MISSING = 2  # names without a file that say that no more follow; one may be missing while files are renamed
+
+
+class Position(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A place in the files: which one, and the bytes of it that are done. ``head`` is a checksum of the first."""
+
+    inode: int = 0
+    head: int = 0
+    offset: int = 0
+
+
+class _File(NamedTuple):
+    descriptor: int
+    inode: int
+
+
+class JsonLog:
+    """The files at ``path``, from a position on. Raises OSError where there are none, or none that may be read.
+
+    ``complete`` is False where the position was not found: what came after it may have been removed unread.
+    """
+
+    def __init__(self, path: str, begin: Position | None = None) -> None:
+        self._path = path
+        self._files: deque[_File] = deque()
+        self._offset = 0
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        self.look()
+        self.complete = begin is None or self._go_to(begin)
+
+    @property
+    def position(self) -> Position:
+        if not self._files:
+            return Position()
+        file = self._files[0]
+        return Position(file.inode, _checksum(file.descriptor, self._offset), self._offset)
+
+    def look(self) -> None:
+        """Open the files that are new. What is not opened before the driver removes it is lost."""
+        newest = self._files[-1].inode if self._files else None
+        if newest is not None and _inode(self._path) == newest:
+            return
+        found: list[_File] = []
+        for file in self._newest_first():
+            if file.inode == newest:
+                os.close(file.descriptor)
+                break
+            if any(file.inode == other.inode for other in found):  # it was renamed under our eyes
+                os.close(file.descriptor)
+                continue
+            found.append(file)
+        else:
+            if newest is not None and not os.path.exists(self._path):  # they are being removed, the newest first
+                for file in found:
+                    os.close(file.descriptor)
+                return
+        self._files.extend(reversed(found))
+
+    def read(self) -> bytes:
+        """Some whole entries; none where there are no more now. To be called after ``look``."""
+        while self._files:
+            data = os.pread(self._files[0].descriptor, CHUNK, self._offset)
+            end = data.rfind(b"\n") + 1
+            if end:
+                self._offset += end
+                return data[:end]
+            if len(self._files) == 1:
+                break
+            self._drop_oldest()  # nothing is written to it any more: there is a newer one
+        return b""
+
+    def close(self) -> None:
+        while self._files:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        os.close(self._files.popleft().descriptor)
+        self._offset = 0
+
+    def _go_to(self, begin: Position) -> bool:
+        for place, (descriptor, inode) in enumerate(self._files):
+            long_enough = os.fstat(descriptor).st_size >= begin.offset
+            if inode == begin.inode and long_enough and _checksum(descriptor, begin.offset) == begin.head:
+                for _ in range(place):
+                    self._drop_oldest()
+                self._offset = begin.offset
+                return True
+        return False
+
+    def _newest_first(self) -> Iterator[_File]:
+        number = missing = 0
+        while missing < _MISSING:
+            path = f"{self._path}.{number}" if number else self._path
+            number += 1
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                missing += 1
+                continue
+            missing = 0
+            yield _File(descriptor, os.fstat(descriptor).st_ino)
+
+
+def _inode(path: str) -> int:
+    """0 where there is no file."""
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _checksum(descriptor: int, offset: int) -> int:
+    return zlib.crc32(os.pread(descriptor, min(offset, HEAD), 0))

@@ -1,0 +1,112 @@
+"""What the webhook's answers depend on, as the cluster has it now: watched, so that an answer asks nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+import msgspec
+
+from vkprovider.errors import ApiNotFound, ApiUnavailable, SpecError
+from vkprovider.kube.client import ApiClient, Json
+from vkprovider.kube.node_api import NODES
+from vkprovider.kube.object_index import ObjectIndex
+from vkprovider.kube.reflector import Reflector
+from vkprovider.kube.resources import Place, Resource
+from vkprovider.kube.webhook_registration import CONFIGURATIONS
+from vkprovider.ports import WaitingClock
+from vkprovider.sidecarset.admission import Cluster
+from vkprovider.sidecarset.destination import DestinationSettings
+from vkprovider.sidecarset.model import SidecarSet, sidecar_set
+from vkprovider.sidecarset.validation import findings
+from vkprovider.sidecarset.webhook_configuration import KRUISE, NAME
+
+NAMESPACES = Resource("namespaces")
+SIDECAR_SETS = Resource("sidecarsets", "apps.kruise.io", "v1alpha1")
+PATIENCE_SECONDS = 3.0  # with the first lists: less than the API server has with us
+
+
+class AdmissionState:
+    """``changed`` is called when the configuration may have to change: nodes came or went, or somebody changed it."""
+
+    def __init__(
+        self, api: ApiClient, destination: DestinationSettings, changed: Callable[[], None], clock: WaitingClock
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._destination = destination
+        self._sets: ObjectIndex[SidecarSet] = ObjectIndex(_sound)
+        self._namespaces: ObjectIndex[dict[str, str]] = ObjectIndex(_labels)
+        self._nodes: ObjectIndex[str] = ObjectIndex(_name, changed)
+        self._kruise: ObjectIndex[str] = ObjectIndex(_name)
+        self._own: ObjectIndex[str] = ObjectIndex(_name, changed)
+
+    def watches(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """To be run, each until it is cancelled; beside ``watch_sets``."""
+        ours = "=".join(self._destination.type)
+        yield self._namespaces.run(self._updates(NAMESPACES.at()))
+        yield self._nodes.run(self._updates(NODES.at(), labelSelector=ours))
+        yield self._kruise.run(self._updates(CONFIGURATIONS.at(), fieldSelector=f"metadata.name={KRUISE}"))
+        yield self._own.run(self._updates(CONFIGURATIONS.at(), fieldSelector=f"metadata.name={NAME}"))
+
+    async def watch_sets(self) -> None:
+        """To be run once the kind is defined."""
+        await self._sets.run(self._updates(SIDECAR_SETS.at()))
+
+    async def known(self) -> None:
+        """Return when an answer can be given."""
+        for index in (self._namespaces, self._nodes, self._kruise):
+            await index.listed.wait()
+        if not self._stands_down:
+            await self._sets.listed.wait()
+
+    def destination(self) -> DestinationSettings:
+        """What means virtual nodes, with those that there are now."""
+        return msgspec.structs.replace(self._destination, nodes=frozenset(self._nodes.all()))
+
+    async def cluster(self, namespace: str) -> Cluster:
+        """The cluster as it is now to a pod of that namespace. Raises ApiError where it could not yet be read."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self.known()
+        except TimeoutError:
+            raise ApiUnavailable("SidecarSets, namespaces and nodes have not yet been read since the start") from None
+        return Cluster(
+            destination=self.destination(),
+            namespace_labels=await self._labels_of(namespace),
+            sets=() if self._stands_down else self._sets.all(),
+        )
+
+    @property
+    def _stands_down(self) -> bool:
+        """OpenKruise is there, and injects."""
+        return self._kruise.get(KRUISE) is not None
+
+    async def _labels_of(self, namespace: str) -> dict[str, str]:
+        known = self._namespaces.get(namespace)
+        if known is not None:
+            return known
+        try:  # it may be as new as the pod
+            return _labels(await self._api.get(NAMESPACES.at(name=namespace)))
+        except ApiNotFound:
+            return {}
+
+    def _updates(self, place: Place, **selectors: str) -> Any:
+        return Reflector(self._api, place, self._clock, selectors=selectors).updates()
+
+
+def _sound(raw: Json) -> SidecarSet:
+    """Raises SpecError where OpenKruise would have refused it when it was written."""
+    read = sidecar_set(raw)
+    for finding in findings(read):
+        raise SpecError(f'SidecarSet "{read.name}": {finding}')
+    return read
+
+
+def _name(raw: Json) -> str:
+    return str(raw["metadata"]["name"])
+
+
+def _labels(raw: Json) -> dict[str, str]:
+    return dict(raw["metadata"].get("labels") or {})

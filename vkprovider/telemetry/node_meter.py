@@ -1,0 +1,47 @@
+"""All that a node counts, in one place: its parts are given what they are to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from vkprovider.core.phase import RUNNING
+from vkprovider.ports import Clock, ContainerEngine
+from vkprovider.telemetry import catalogue as c
+from vkprovider.telemetry.certificate_numbers import CertificateNumbers
+from vkprovider.telemetry.engine_calls import measured
+from vkprovider.telemetry.meter import Meter
+from vkprovider.telemetry.pod_numbers import PodNumbers
+from vkprovider.telemetry.request_numbers import RequestNumbers
+from vkprovider.telemetry.step_numbers import StepNumbers
+
+
+class NodeMeter(Collector):
+    """``pods`` is a ``Watcher``, ``steps`` a ``Stopwatch``, and ``requests`` hears of the API server's answers."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._meter = Meter()
+        self._clock = clock
+        self.pods = PodNumbers(self._meter)
+        self.steps = StepNumbers(self._meter)
+        self.requests = RequestNumbers(self._meter)
+        self.certificates = CertificateNumbers(self._meter, clock)
+
+    def show(self, node: str, version: str, pods: Mapping[str, int], containers: Mapping[str, int]) -> None:
+        """The node at this moment: its pods by phase, their containers by state in the words of statuses."""
+        self._meter.put(c.NODE_NAME, {(node,): 1})
+        self._meter.put(c.BUILD, {(version,): 1})
+        self._meter.put(c.PODS, {(phase,): count for phase, count in pods.items()})
+        self._meter.put(c.RUNNING_PODS, {(): pods.get(RUNNING, 0)})
+        self._meter.put(c.RUNNING_CONTAINERS, {(state,): count for state, count in containers.items()})
+
+    def of(self, engine: ContainerEngine) -> ContainerEngine:
+        """The engine, counted."""
+        return measured(engine, self._meter, self._clock)
+
+    def collect(self) -> Iterator[Metric]:
+        self.pods.take_stock()
+        self.certificates.take_stock()
+        return self._meter.collect()

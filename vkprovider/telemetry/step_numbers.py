@@ -1,0 +1,32 @@
+"""What is counted of the steps that workers take: how often, how long, and how many failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vkprovider.core import actions as a
+from vkprovider.telemetry import catalogue as c
+from vkprovider.telemetry.meter import Meter
+
+FAILURES = (a.ActionFailed, a.HookFailed, a.ResizeFailed, a.SandboxFailed, a.StartFailed, a.VolumesFailed)
+ALL_VOLUMES = ("vkprovider", "volumes_prepare")  # of a pod are made at once, and by no plugin
+
+
+class StepNumbers:
+    """A ``Stopwatch`` that counts."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def looked(self, operation: str, seconds: float) -> None:
+        self._meter.observe(c.POD_WORKER, seconds, operation)
+
+    def acted(self, action: a.Action, news: Sequence[a.News], seconds: float) -> None:
+        name, failed = type(action).__name__, any(isinstance(each, FAILURES) for each in news)
+        self._meter.observe(c.ACTIONS, seconds, name)
+        self._meter.count(c.ACTION_FAILURES, name, by=failed)
+        if isinstance(action, a.PrepareVolumes):
+            self._meter.observe(
+                c.STORAGE_SECONDS, seconds, *ALL_VOLUMES, "fail-unknown" if failed else "success", "false"
+            )
+            self._meter.count(c.STORAGE_ERRORS, *ALL_VOLUMES, by=failed)

@@ -1,0 +1,60 @@
+"""The webhook, put together: what it knows of the cluster, its port, and its registration with the API server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from vkprovider.kube.admission_state import AdmissionState
+from vkprovider.kube.client import ApiClient
+from vkprovider.kube.definitions import define_sidecar_sets
+from vkprovider.kube.webhook_registration import Registration
+from vkprovider.kube.webhook_secret import AuthoritySecret
+from vkprovider.kube.webhook_settings import WebhookSettings
+from vkprovider.ports import WaitingClock
+from vkprovider.sidecarset.admission import answer, read_review
+from vkprovider.sidecarset.destination import DestinationSettings
+from vkprovider.webhook.endpoint import PATH, application
+from vkprovider.webhook.serving import ServingPair, listen, serve
+
+Json = dict[str, Any]
+
+
+class Webhook:
+    """Listens from the start, and serves once it has a certificate.
+    Raises WebhookError where the port cannot be had.
+    """
+
+    def __init__(self, api: ApiClient, settings: WebhookSettings, clock: WaitingClock) -> None:
+        self._api = api
+        self._clock = clock
+        self._pair = ServingPair()
+        self._listener = listen(settings.port)
+        settings = msgspec.structs.replace(settings, port=self._listener.getsockname()[1])
+        secret = AuthoritySecret(api, settings.namespace, settings.authority_life, clock)
+        self._registration = Registration(api, settings, secret, self._destination, clock)
+        self._state = AdmissionState(api, settings.destination, self._registration.look_again, clock)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        app = application(self._review, self._registration.registered.is_set)
+        with self._listener:
+            async with asyncio.TaskGroup() as group:
+                for part in self._state.watches():
+                    group.create_task(part)
+                group.create_task(self._follow_sets())
+                group.create_task(serve(app, self._listener, self._pair))
+                await self._registration.run(PATH, self._pair.use, self._state.known)
+
+    async def _follow_sets(self) -> None:
+        await define_sidecar_sets(self._api, self._clock)
+        await self._state.watch_sets()
+
+    async def _review(self, body: bytes) -> Json:
+        request = read_review(body)
+        return answer(request, await self._state.cluster(request.namespace), self._clock.now())
+
+    def _destination(self) -> DestinationSettings:
+        return self._state.destination()
