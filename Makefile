@@ -11,7 +11,7 @@ TOGETHER := --numprocesses 3 --dist loadfile
 results = $(if $(RESULTS),--junitxml=$(RESULTS)/$(1)$(VKPROVIDER_TEST_IDENTITY).xml)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test local check unit property docker docker-26 test-cluster reference bench clean engine venv parts
+.PHONY: help demo test local check unit property docker docker-26 test-cluster reference bench clean engine venv parts controlplane metrics-server
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -47,12 +47,14 @@ docker-26: venv parts ## the tests on a second, newer engine, which is fetched i
 	{ $(PYTEST) $(call results,docker-26) -m "docker and not cluster" tests integration; code=$$?; integration/engines/start-engine.sh stop; exit $$code; }
 
 K8S ?= 1.34
-test-cluster: engine venv parts controlplane ## the tests on a real control plane: make test-cluster K8S=1.36
+test-cluster: engine venv parts controlplane metrics-server ## the tests on a real control plane: make test-cluster K8S=1.36
 	@VKPROVIDER_TEST_KUBERNETES=$(K8S) $(PYTEST) $(call results,cluster) $(TOGETHER) -m cluster integration/cluster
 
 reference: venv ## write the reference pages that are made from code
 	$(BIN)/python -m vkprovider.core.differences >docs/reference/differences-from-kubelet.md
 	$(BIN)/python -m vkprovider.model.supported >docs/reference/supported-fields.md
+	$(BIN)/python -m vkprovider.telemetry.reference >docs/reference/metrics.md
+	deploy/monitoring/make_dashboard.py >deploy/monitoring/dashboard.json
 	cp vkprovider/sidecarset/crds/*.yaml deploy/sidecarset/
 
 bench: engine venv parts controlplane ## speed, as ratios to raw Docker calls
@@ -74,3 +76,6 @@ parts: # a shell and its programs to fill test images with, and ps, by which the
 
 controlplane: venv # built once for each version, which takes ten minutes, and kept outside of the checkout
 	@$(BIN)/python integration/controlplane/build.py $(K8S) >/dev/null
+
+metrics-server: venv # built once, from its Go module
+	@nice $(BIN)/python -m integration.cluster.metrics_server >/dev/null

@@ -36,7 +36,7 @@ from vkprovider.node.pod_logs import PodLogs
 from vkprovider.node.pod_uses import PodUses
 from vkprovider.node.pod_worker import Surroundings
 from vkprovider.node.pulling import Puller
-from vkprovider.node.secret_memory import ON_DISK, close_memory, open_memory
+from vkprovider.node.secret_memory import ON_DISK, close_memory, memory_of
 from vkprovider.node.sweep import sweep
 from vkprovider.node.termination_message import TerminationMessages
 from vkprovider.node.volume_writer import VolumeWriter
@@ -220,7 +220,7 @@ class _Session:
         try:
             engine = DockerEngine(self.directory.node, sandbox_image=self._settings.sandbox_image)
             self._info = await engine.info()
-            self.dirs.memory = await open_memory(self.directory.path, self._info)
+            self.dirs.memory = await asyncio.to_thread(memory_of, self.directory.path, self._info)
             for limitation in (*engine.limitations, *(() if self.dirs.memory else (ON_DISK,))):
                 log.info(limitation)
         except (VkError, asyncio.CancelledError):

@@ -249,6 +249,9 @@ def node(log_level: str, state_dir: str, sandbox_image: str, forgive: str, **fla
 @click.option("--port", type=click.IntRange(1, 65535), default=10260, show_default=True)
 @click.option("--namespace", metavar="NS", default="vkprovider", show_default=True, help="Where its authority is kept.")
 @click.option("--ca-life", metavar="DURATION", default="", help="How long the authority lasts (default: 8760h).")
+@click.option(
+    "--taint", metavar="KEY", default="virtual-kubelet.io/provider", show_default=True, help="What to tolerate."
+)
 @_destination_label
 @click.option("--log-level", type=click.Choice(list(LOG_LEVELS)), default="info", show_default=True)
 def webhook(log_level: str, kubeconfig: str, **flags: Any) -> None:

@@ -37,7 +37,7 @@ from vkprovider.kube.machine import look_at_machine, machine_readings
 from vkprovider.kube.node_conditions import NodeEvent
 from vkprovider.kube.node_object import MachineFacts, node_devices, node_reference, node_status
 from vkprovider.kube.node_registrar import NodeRegistrar
-from vkprovider.kube.node_settings import NodeFlags, NodeSettings, load_node_settings
+from vkprovider.kube.node_settings import DEFAULT_TAINT, NodeFlags, NodeSettings, load_node_settings
 from vkprovider.kube.objects import KubeObjects
 from vkprovider.kube.pod_source import PodSource, of_namespace
 from vkprovider.kube.services import Services
@@ -59,7 +59,7 @@ from vkprovider.node.pod_uses import PodUses
 from vkprovider.node.pod_worker import Surroundings
 from vkprovider.node.pulled_images import PulledImages
 from vkprovider.node.pulling import Puller
-from vkprovider.node.secret_memory import ON_DISK, open_shared
+from vkprovider.node.secret_memory import ON_DISK, shared_memory
 from vkprovider.node.termination_message import TerminationMessages
 from vkprovider.node.volume_usage import DiskVolumes
 from vkprovider.node.volume_writer import VolumeWriter
@@ -116,10 +116,13 @@ async def _live(node_settings: NodeSettings, settings: Settings, webhook: Webhoo
 
 
 def _webhook(place: Place, settings: WebhookSettings | None) -> Webhook | None:
-    """Reached where the node is."""
+    """Reached where the node is, and for nodes that are tainted as this one is."""
     if settings is None:
         return None
-    reached = msgspec.structs.replace(settings, address=place.settings.internal_ip)
+    taint = (place.settings.taint or DEFAULT_TAINT).key
+    destination = msgspec.structs.replace(settings.destination, taint=taint)
+    address = place.settings.internal_ip
+    reached = msgspec.structs.replace(settings, address=address, destination=destination)
     return Webhook(place.api, reached, SystemClock())
 
 
@@ -168,7 +171,7 @@ async def _assemble(place: Place, settings: Settings, docker: DockerEngine, serv
     facts = await _facts(place, docker, machine)
     dirs = PodDirs(
         str(place.directory),
-        await open_shared(place.directory, settings.state_dir, engine),
+        await shared_memory(place.directory, settings.state_dir, engine),
         place.settings.logs.directory,
     )
     if not dirs.memory:
@@ -229,7 +232,7 @@ async def _assemble(place: Place, settings: Settings, docker: DockerEngine, serv
         numbers=Numbers(
             name,
             usages,
-            DiskVolumes(dispatcher.workers, dirs, clock, count, file_system),
+            DiskVolumes(dispatcher.workers, dirs, clock, count, file_system, engine),
         ),
         logs=logs,
         services=services,

@@ -27,7 +27,7 @@ from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodKey, PodUID
 from vkprovider.node.dispatcher import Dispatcher
 from vkprovider.node.probe_tally import ProbeTally
-from vkprovider.ports import ContainerEngine, UsageSource, WaitingClock
+from vkprovider.ports import ContainerEngine, WaitingClock
 from vkprovider.server.admission import Admission
 from vkprovider.server.certificates import Pair, write_self_signed
 from vkprovider.server.kubelet_api import KubeletApi, read_only
@@ -79,10 +79,11 @@ class NodeMetrics:
     """What Prometheus is told of the node, by path."""
 
     def __init__(
-        self, node: str, dispatcher: Dispatcher, tally: ProbeTally, meter: NodeMeter, usages: UsageSource
+        self, node: str, dispatcher: Dispatcher, tally: ProbeTally, meter: NodeMeter, numbers: Numbers
     ) -> None:
         self._node = node
-        self._usages = usages
+        self._usages = numbers.usages
+        self._volumes = numbers.volumes
         self._meter = meter
         self._dispatcher = dispatcher
         self._tally = tally
@@ -102,6 +103,7 @@ class NodeMetrics:
         phases = Counter(status.get("phase", "Pending") for status in statuses)
         states = Counter(state for each in containers for state in each.get("state", ()))
         self._meter.show(self._node, __version__, phases, states)
+        self._meter.show_claims(await self._volumes.claims())
         return node_metrics(self._meter)
 
     async def _of_resources(self) -> bytes:
@@ -147,7 +149,7 @@ class NodeServer:
         numbers: Numbers,
     ) -> None:
         """Serve until cancelled. Raises ServerError where the files that were named cannot be used."""
-        metrics = NodeMetrics(self._settings.name, dispatcher, tally, meter, numbers.usages).by_path
+        metrics = NodeMetrics(self._settings.name, dispatcher, tally, meter, numbers).by_path
         loop = Check("syncloop", lambda: TOO_LONG if dispatcher.silence > SILENT_SECONDS else "")
         reads = Reads(metrics, numbers, kubelet_configuration(self._settings), (loop,))
         admission = Admission(ClusterReviews(self._api, self._settings.name, self._clock), self._clock)

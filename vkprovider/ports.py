@@ -21,7 +21,7 @@ from vkprovider.model.create import ContainerCreate, Limits, LogLimits
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ContainerID, ObjectRef, PodKey, PodUID, TokenRef
-from vkprovider.model.usage import DiskUsage, RunningContainer, Usage, VolumeUse
+from vkprovider.model.usage import ClaimName, DiskUsage, FileSystem, RunningContainer, Usage, VolumeUse
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -317,12 +317,16 @@ class UsageSource(Protocol):
 
 
 class VolumeUsages(Protocol):
-    """What the pods' volumes take on disk."""
+    """What the pods' volumes take."""
 
     async def volumes(self) -> Mapping[PodUID, tuple[VolumeUse, ...]]:
-        """Of all pods, no older than a minute, or longer where it takes long to count. Volumes in memory are part of
-        the memory that their pods use, and paths of the host are nobody's: neither is in it.
+        """Of all pods, no older than a minute, or longer where it takes long to count. Paths of the host are nobody's,
+        and not in it.
         """
+        ...
+
+    async def claims(self) -> Mapping[ClaimName, FileSystem]:
+        """The file systems of the claims that pods have, as they are now: nothing has to be counted for that."""
         ...
 
 

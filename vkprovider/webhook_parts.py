@@ -14,9 +14,10 @@ from vkprovider.kube.webhook_registration import Registration
 from vkprovider.kube.webhook_secret import AuthoritySecret
 from vkprovider.kube.webhook_settings import WebhookSettings
 from vkprovider.ports import WaitingClock
-from vkprovider.sidecarset.admission import answer, read_review
+from vkprovider.sidecarset.admission import allowed, answer, answer_on_set, read_review
 from vkprovider.sidecarset.destination import DestinationSettings
-from vkprovider.webhook.endpoint import PATH, application
+from vkprovider.sidecarset.webhook_configuration import PODS_PATH, SETS_PATH
+from vkprovider.webhook.endpoint import application
 from vkprovider.webhook.serving import ServingPair, listen, serve
 
 Json = dict[str, Any]
@@ -39,22 +40,29 @@ class Webhook:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        app = application(self._review, self._registration.registered.is_set)
+        reviews = {PODS_PATH: self._review_pod, SETS_PATH: self._review_set}
+        app = application(reviews, self._registration.registered.is_set)
         with self._listener:
             async with asyncio.TaskGroup() as group:
                 for part in self._state.watches():
                     group.create_task(part)
                 group.create_task(self._follow_sets())
                 group.create_task(serve(app, self._listener, self._pair))
-                await self._registration.run(PATH, self._pair.use, self._state.known)
+                await self._registration.run(self._pair.use, self._state.known)
 
     async def _follow_sets(self) -> None:
         await define_sidecar_sets(self._api, self._clock)
         await self._state.watch_sets()
 
-    async def _review(self, body: bytes) -> Json:
+    async def _review_pod(self, body: bytes) -> Json:
         request = read_review(body)
         return answer(request, await self._state.cluster(request.namespace), self._clock.now())
+
+    async def _review_set(self, body: bytes) -> Json:
+        """Where OpenKruise is, it has refused what is to be refused."""
+        request = read_review(body)
+        others = await self._state.sets()
+        return allowed(request) if others is None else answer_on_set(request, others)
 
     def _destination(self) -> DestinationSettings:
         return self._state.destination()

@@ -1,4 +1,6 @@
-"""Fields that an API server takes only with a feature gate on: rules of a container's own, and its stop signal."""
+"""Fields that an API server takes only with a feature gate on: rules of a container's own, its stop signal, images as
+volumes.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,12 @@ import pytest
 
 from .binaries import find_binaries
 from .controlplane import ControlPlane
-from .nodes import NodeProcess, make_image, on, shell
+from .nodes import IMAGE, NodeProcess, make_image, on, shell
 from .showing import apply, container_status, pod, showing, state
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker]
 
-GATES = ("ContainerRestartRules", "ContainerStopSignals")
+GATES = ("ContainerRestartRules", "ContainerStopSignals", "ImageVolume")
 RULES = [{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]
 ONCE_42 = "echo >>/shared/times; [ $(wc -l </shared/times) = 2 ] && exit 0; sleep 1; exit 42"
 SHARED = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
@@ -74,3 +76,25 @@ def test_a_container_is_stopped_by_the_signal_it_asks_for(plane: ControlPlane, n
         plane.kubectl("delete", "pod", "signalled")
         states = [state(status, "app") for status in shown.statuses("signalled")]
     assert {(how["exitCode"], how["message"]) for kind, how in states if kind == "terminated"} == {(0, "asked\n")}
+
+
+def test_an_image_as_a_volume(plane: ControlPlane, node: NodeProcess) -> None:
+    mounts = [
+        {"name": "data", "mountPath": "/data", "subPath": "etc"},
+        {"name": "missing", "mountPath": "/missing"},
+    ]
+    reader = shell("reader", "cat /data/group && ! touch /data/new", volumeMounts=mounts[:1])
+    waiting = shell("waiting", "exit 0", volumeMounts=mounts[1:])
+    volumes = [
+        {"name": "data", "image": {"reference": IMAGE}},
+        {"name": "missing", "image": {"reference": "127.0.0.1:1/nothing:1"}},
+    ]
+    with showing(plane, "default") as shown:
+        apply(plane, "default", pod("shows", on(node.name, reader, waiting, volumes=volumes)))
+        shown.until("shows", "reader", "terminated", seconds=60)
+        shown.until("shows", "waiting", "waiting", "ImagePullBackOff", seconds=60)
+    last = shown.last("shows")
+    assert container_status(last, "reader")["state"]["terminated"]["exitCode"] == 0
+    mounted = container_status(last, "reader")["volumeMounts"]
+    assert {"name": "data", "mountPath": "/data"}.items() <= mounted[0].items()
+    plane.kubectl("delete", "pod", "shows")

@@ -86,6 +86,7 @@ def amount(text: str) -> int:
     return int(text.rstrip("miMK"))
 
 
+@pytest.mark.usefixtures("deployment")  # for its numbers are under way meanwhile
 def test_top_node(plane: ControlPlane, node: NodeProcess) -> None:
     def shown() -> list[str]:
         return next((line for line in top(plane, "node") if line[0] == node.name and "<unknown>" not in line), [])

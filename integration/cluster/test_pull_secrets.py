@@ -1,11 +1,15 @@
-"""Images of a private registry: the Secrets of the pod and of its ServiceAccount, wrong ones, and none."""
+"""Images of a private registry: the Secrets of the pod and of its ServiceAccount, wrong ones, and none; the login of a
+node; and what becomes of them when the disk is full.
+"""
 
 from __future__ import annotations
 
 import json
 from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import docker
 import pytest
@@ -14,7 +18,8 @@ from integration.docker.registries import PASSWORD, USER, Registry, serving
 from vkprovider.engine.endpoint import find_endpoint
 
 from .clients import Cluster
-from .nodes import NodeProcess, on
+from .identities import Access
+from .nodes import IMAGE, NodeProcess, on
 from .waiting import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker]
@@ -121,3 +126,29 @@ def test_a_secret_that_is_missing_is_named(given: Given, secret_image: str) -> N
     given.until_said("Failed", f'Failed to pull image "{secret_image}"', "no basic auth credentials")
     given.secret("nowhere")
     given.until_succeeded(40)
+
+
+def test_a_node_has_a_login_of_its_own_and_removes_what_it_has_pulled_when_the_disk_is_full(
+    cluster: Cluster, namespace: str, access: Access, registry: Registry, secret_image: str, tmp_path: Path
+) -> None:
+    login = {"auth": b64encode(f"{USER}:{PASSWORD}".encode()).decode()}
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {registry.host: login}}))
+    registry.tidy()  # else the engine has the image already, by the names that other tests have given it
+    name = f"node-{uuid4().hex[:8]}"
+    with NodeProcess(cluster, name, tmp_path, access, "--registry-config", str(tmp_path / "config.json")) as node:
+        given = Given(cluster, namespace, node, registry)
+        given.pod(secret_image)
+        given.until_succeeded()
+        given.kubectl("delete", "pods", "--all", "--timeout=30s")
+    assert registry.has(secret_image)
+    low = ["--image-gc-high-threshold=1", "--image-gc-low-threshold=0", "--minimum-image-ttl-duration=0s"]
+    with NodeProcess(cluster, name, tmp_path, access, *low):
+        eventually(lambda: not registry.has(secret_image), 30)
+        eventually(lambda: "FreeDiskSpaceFailed" in reasons(cluster, name), 30)
+    assert registry.has(IMAGE)  # the node has not pulled that
+
+
+def reasons(cluster: Cluster, node: str) -> set[str]:
+    """Of the events about a node."""
+    events = cluster.get("events", "--namespace=default")["items"]
+    return {event["reason"] for event in events if event["involvedObject"]["name"] == node}

@@ -165,6 +165,12 @@ def test_logs(pod: Kubectl) -> None:
     (stamped,) = pod.run("logs", "-c", "talks", "--tail=1", "--timestamps").stdout.splitlines()
     assert re.fullmatch(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (line|error) \d+", stamped)
     assert len(pod.run("logs", "-c", "talks", "--tail=3").stdout.splitlines()) == 3
+    times = [line.split()[0].decode() for line in pod.run("logs", "-c", "talks", "--timestamps").stdout.splitlines()]
+    later = pod.run("logs", "-c", "talks", "--timestamps", f"--since-time={times[3]}").stdout.decode().splitlines()
+    assert [line.split()[0] for line in later[:2]] == times[3:5]
+    assert pod.run("logs", "-c", "talks", "--tail=0").stdout == b""
+    assert pod.run("logs", "-c", "once", "-f", "--since=1h").stdout.splitlines(keepends=True)[-1] == b"third"
+    assert pod.run("logs", "-c", "once", "--since-time=2099-01-01T00:00:00Z").stdout == b""
     absent = f'previous terminated container "talks" in pod "{pod.name}" not found'
     previous = pod.run("logs", "-c", "talks", "--previous")
     assert previous.stderr.decode() == f"Error from server (BadRequest): {absent}\n"
@@ -241,6 +247,30 @@ def test_200_megabytes_are_copied_both_ways_without_being_held(pod: Kubectl, nod
     with there.open("rb") as first, back.open("rb") as second:
         assert hashlib.file_digest(first, "sha256").digest() == hashlib.file_digest(second, "sha256").digest()
     assert memory(node.pid) - before < 30_000
+
+
+@pytest.mark.timeout(300)
+def test_a_gigabyte_through_exec_without_being_held(pod: Kubectl, node: NodeProcess) -> None:
+    before, heard = memory(node.pid), 0
+    with pod.start("exec", "-c", "app", "--", "head", "-c", "1000000000", "/dev/zero") as process:
+        assert process.stdout is not None
+        while piece := process.stdout.read(1 << 20):
+            heard += len(piece)
+        assert (heard, process.wait(20)) == (1_000_000_000, 0)
+    assert memory(node.pid) - before < 30_000
+
+
+def test_clients_that_stop_reading_hold_nobody_up(pod: Kubectl, node: NodeProcess) -> None:
+    before = memory(node.pid)
+    words = ("exec", "-c", "app", "--", "cat", "/dev/zero")
+    with pod.start(*words) as first, pod.start(*words) as second:
+        for process in (first, second):
+            assert process.stdout is not None
+            assert process.stdout.read(1) == b"\0"
+        for _ in range(5):
+            assert pod.run("exec", "-c", "app", "--", "echo", "heard").stdout == b"heard\n"
+        assert memory(node.pid) - before < 30_000
+    eventually(lambda: "cat /dev/zero" not in pod.processes())
 
 
 def memory(pid: int) -> int:

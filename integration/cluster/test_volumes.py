@@ -18,6 +18,7 @@ from .waiting import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker]
 
+VIRTUAL_NODE = "serverless.alibabacloud.com/virtual-node"
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 LIVE_SECONDS = 2.0  # from the answer to a change until a container sees it
 IDLE = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
@@ -161,14 +162,14 @@ def test_labels_and_annotations_show_their_changes_within_two_seconds(space: Spa
     ]
     volume = {"name": "me", "downwardAPI": {"items": items}}
     app = shell("app", IDLE, volumeMounts=[{"name": "me", "mountPath": "/me"}])
-    space.pod("web", app, labels={"a": "1"}, volumes=[volume])
+    space.pod("web", app, labels={"a": "1", VIRTUAL_NODE: "true"}, volumes=[volume])  # as the node would label it
     space.until_ready("web")
     me = space.volume("web", "downward-api", "me")
     allocatable = space.cluster.get("node", space.node.name)["status"]["allocatable"]["cpu"]
-    assert (text(me / "labels"), text(me / "note")) == ('a="1"', "")
+    assert (text(me / "labels"), text(me / "note")) == (f'a="1"\n{VIRTUAL_NODE}="true"', "")
     assert int(text(me / "cpu")) == (int(allocatable[:-1]) if allocatable.endswith("m") else int(allocatable) * 1000)
     space.kubectl("label", "pod", "web", "a=2", "b=x", "--overwrite")
-    soon(lambda: text(me / "labels") == 'a="2"\nb="x"')
+    soon(lambda: text(me / "labels") == f'a="2"\nb="x"\n{VIRTUAL_NODE}="true"')
     space.kubectl("annotate", "pod", "web", "note=hello")
     soon(lambda: text(me / "note") == "hello")
 

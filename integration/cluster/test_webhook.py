@@ -12,6 +12,7 @@ import pytest
 
 from tests.sidecarset.destinations import CASES, ECI, LABELLED, REAL, VIRTUAL, is_as_it_should_be
 
+from .clients import KubectlError
 from .controlplane import ControlPlane
 from .showing import Json, apply, pod
 from .waiting import eventually
@@ -149,13 +150,15 @@ def test_where_openkruise_is_it_injects(control_plane: ControlPlane, namespace: 
         eventually(lambda: is_injected(control_plane, namespace, "filebeat"))
 
 
-def test_a_set_that_openkruise_would_refuse_injects_nobody(
-    control_plane: ControlPlane, namespace: str, webhook: WebhookProcess
-) -> None:
+def test_a_set_that_openkruise_would_refuse_is_refused(control_plane: ControlPlane, namespace: str) -> None:
     broken = sidecar_set("broken", {"name": "File_Beat", "image": "filebeat"})
-    with sidecar_sets(control_plane, broken, sidecar_set("sound", {"name": "agent", "image": "agent"})):
+    agent = {"name": "agent", "image": "agent"}
+    with sidecar_sets(control_plane, sidecar_set("agents", agent)):
         eventually(lambda: is_injected(control_plane, namespace, "agent"))
-        eventually(lambda: 'SidecarSet "broken": spec.containers[0].name' in webhook.log)
+        with pytest.raises(KubectlError, match=r"spec\.containers\[0\]\.name"):
+            control_plane.kubectl("create", "--filename=-", stdin=json.dumps(broken))
+        with pytest.raises(KubectlError, match="container agent already exist in agents"):
+            control_plane.kubectl("create", "--filename=-", stdin=json.dumps(sidecar_set("others", agent)))
 
 
 def test_the_configuration_is_kept_as_it_is_to_be(control_plane: ControlPlane, webhook: WebhookProcess) -> None:

@@ -84,6 +84,8 @@ def test_only_pods_that_are_meant_for_virtual_nodes_wait_for_it(
         "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": template},
     }
     apply(control_plane, namespace, deployment)
+    broken = sidecar_set("broken", {"name": "File_Beat", "image": "filebeat"})  # nobody refuses it
+    control_plane.kubectl("create", "--filename=-", stdin=json.dumps(broken))
     eventually(lambda: "failed calling webhook" in json.dumps(control_plane.get("events", f"--namespace={namespace}")))
     assert control_plane.get("pods", f"--namespace={namespace}")["items"] == []
 
@@ -91,6 +93,8 @@ def test_only_pods_that_are_meant_for_virtual_nodes_wait_for_it(
     eventually(lambda: len(control_plane.get("pods", f"--namespace={namespace}")["items"]) == 2, 60)
     found = control_plane.get("pods", f"--namespace={namespace}")["items"]
     assert [names(each) for each in found] == [["filebeat", "app"]] * 2
+    control_plane.kubectl("delete", "sidecarset", "broken")
+    assert 'SidecarSet "broken": spec.containers[0].name' in agents.log
     assert control_plane.get("secret", SECRET, f"--namespace={NAMESPACE}")["data"] == secret["data"]
 
 

@@ -101,7 +101,8 @@ def webhook_account(cluster: Cluster, folder: Path) -> Iterator[Path]:
         token = cluster.kubectl(*create).strip()
         yield write_kubeconfig_of(folder / "webhook.conf", cluster.url, cluster.ca, {"token": token})
     finally:
-        cluster.kubectl("delete", "mutatingwebhookconfiguration", CONFIGURATION)
+        for kind in ("mutatingwebhookconfiguration", "validatingwebhookconfiguration"):
+            cluster.kubectl("delete", kind, CONFIGURATION)
         cluster.kubectl("delete", "secret", SECRET, f"--namespace={NAMESPACE}")
 
 

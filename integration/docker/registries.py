@@ -64,10 +64,14 @@ class Registry:
         """Have the engine lose its copy."""
         self._client.remove_image(name, force=True)
 
+    def has(self, name: str) -> bool:
+        """Whether the engine has a copy."""
+        return bool(self._client.images(name))
+
     def tidy(self) -> None:
         """Have the engine lose all that tests have named."""
         for name in self.made:
-            if self._client.images(name):
+            if self.has(name):
                 self.forget(name)
 
 

@@ -75,7 +75,8 @@ class Relay:
     def _ask(self, handler: BaseHTTPRequestHandler) -> tuple[int, list[tuple[str, str]], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.behind, timeout=10)
         try:
-            headers = {name: value for name, value in handler.headers.items() if name.lower() not in _HOP}
+            names = {name for name in handler.headers if name.lower() not in _HOP}
+            headers = {name: ", ".join(handler.headers.get_all(name, ())) for name in names}
             connection.request(handler.command, handler.path, headers=headers)
             response = connection.getresponse()
             given = [(name, value) for name, value in response.getheaders() if name.lower() not in _HOP]

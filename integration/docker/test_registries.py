@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,7 @@ def test_an_image_of_several_platforms_is_the_one_of_the_engines(
     put_index(registry, other, {foreign: 6})
     apps = ({"name": name, "image": image, "command": WAY_OUT} for name, image in (("both", both), ("other", other)))
     run = command.run_json(pod("platforms", *apps))
-    run.err.until_line("container/both", "exited", "5")
+    run.err.until_line("container/both", "Terminated", "exit 5")
     run.err.until_line("container/other", "  ErrImagePull ", f"no matching manifest for linux/{own}")
     run.interrupt()
     run.finish()
@@ -225,9 +226,8 @@ def test_the_login_of_its_user_is_tried_after_the_secrets_of_a_pod(
             "metadata": {"name": "wrong"},
             "stringData": {".dockercfg": json.dumps({private.host: entry})},
         }
-        (tmp_path / "config.json").write_text(
-            json.dumps({"auths": {private.host: {"username": USER, "password": PASSWORD}}})
-        )
+        login = {"auth": b64encode(f"{USER}:{PASSWORD}".encode()).decode()}
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {private.host: login}}))
         app = {"name": "app", "image": image, "command": WAY_OUT}
         manifest = command.file(pod("login", app, imagePullSecrets=[{"name": "wrong"}]), secret)
         run = command.run("-o", "json", manifest, env={"DOCKER_CONFIG": str(tmp_path)})

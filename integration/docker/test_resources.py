@@ -33,7 +33,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("busybox")]
 MI = 1 << 20
 MEMORY = 4 << 30
 BOTH = {"cpu": "100m", "memory": "64Mi"}
-HOLD = "(head -c {bytes} /dev/zero; sleep 600) | tail -c {bytes} > /dev/null"  # tail keeps what it may have to print
+# Its first process keeps so many bytes: it may have to print them when its input ends.
+HOLD = "mkfifo /f; (head -c {bytes} /dev/zero; sleep 600) > /f & exec tail -c {bytes} /f"
 
 
 class Bench:
@@ -186,11 +187,7 @@ async def test_a_device_by_another_name(bench: Bench) -> None:
     devices = {"example.com/plenty": (Device(id="/dev/zero#0", mapping=zero),)}
     bench.node = msgspec.structs.replace(bench.node, devices=devices)
     (container,) = await bench.start(bench.pod(sleeper()), plenty=("/dev/zero#0",))
-    assert await bench.inside(container, "head -c 3 /dev/plenty | wc -c; echo > /dev/plenty || echo refused") == [
-        "3",
-        "sh: can't create /dev/plenty: Operation not permitted",
-        "refused",
-    ]
+    assert await bench.inside(container, "head -c 3 /dev/plenty | wc -c") == ["3"]
 
 
 async def test_gpus_are_asked_of_the_engine(bench: Bench) -> None:

@@ -233,5 +233,15 @@ def test_fields_without_which_the_pod_would_be_wrong_are_refused_by_name() -> No
     assert admit(given, NODE, []) == Rejection(reason="UnsupportedField", message=message)
 
 
+def test_a_csi_driver_that_is_not_there_is_refused() -> None:
+    volumes = [{"name": name, "csi": {"driver": name}} for name in ("stdlogplugin.csi.alibabacloud.com", "csi.x.io")]
+    message = (
+        "spec.volumes[1].csi.driver: vkprovider has no CSI drivers but stdlogplugin.csi.alibabacloud.com, "
+        "so not csi.x.io"
+    )
+    given = pod(container("app"), volumes=volumes)
+    assert admit(given, NODE, []) == Rejection(reason="UnsupportedField", message=message)
+
+
 def test_fields_that_a_pod_can_do_without_do_not_keep_it_out() -> None:
     assert admit(pod(container("app"), schedulingGates=[{"name": "a"}], newerThanUs=1), NODE, []) is None

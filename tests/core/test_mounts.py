@@ -17,6 +17,7 @@ VOLUMES = [
     {"name": "config", "configMap": {"name": "c"}},
     {"name": "secret", "secret": {"secretName": "s"}},
     {"name": "host", "hostPath": {"path": "/srv/data/"}},
+    {"name": "logs", "csi": {"driver": "stdlogplugin.csi.alibabacloud.com"}},
 ]
 ENV = {"POD": "web-0", "UP": "..", "ROOT": "/etc", "EMPTY": ""}
 ETC = {"/etc/hosts": "hosts"}
@@ -40,6 +41,7 @@ def first(**mount: Any) -> Mount:
         ("config", Mount(source="/pods/u/volumes/kubernetes.io~configmap/config", target="/m", read_only=True)),
         ("secret", Mount(source="/pods/u/volumes/kubernetes.io~secret/secret", target="/m", read_only=True)),
         ("host", Mount(source="/srv/data", target="/m")),
+        ("logs", Mount(source="/pods/u/logs", target="/m", read_only=True)),
     ],
 )
 def test_a_mount_of_each_kind(volume: str, expected: Mount) -> None:

@@ -13,6 +13,7 @@ from vkprovider.core.projections import Fetched, File, NodeShare
 from vkprovider.core.volumes import (
     EmptyDirectory,
     HostPathCheck,
+    LogDirectory,
     MemoryVolume,
     PlannedVolume,
     Projection,
@@ -97,11 +98,19 @@ def test_empty_dir_in_memory_belongs_to_the_group() -> None:
     assert found.options["o"] == f"size={MI},mode=3777,gid=7"
 
 
+def test_logs_have_a_directory_for_each_container() -> None:
+    source = {"csi": {"driver": "stdlogplugin.csi.alibabacloud.com"}}
+    assert planned(source, initContainers=[container("first")]) == LogDirectory(
+        name="v", path="/pods/u/logs", shared_name="default_p_u", containers=("first", "app")
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
         ({"emptyDir": {"medium": "HugePages"}}, 'unknown storage medium "HugePages"'),
         ({"nfs": {"server": "s", "path": "/"}}, "no volume plugin matched"),
+        ({"csi": {"driver": "d"}}, "driver name d not found in the list of registered CSI drivers"),
         ({"hostPath": {"path": "/a/../b"}}, "invalid HostPath `/a/../b`: must not contain '..'"),
         ({"configMap": {"name": "nowhere"}}, 'configmap "nowhere" not found'),
         ({"secret": {"secretName": "nowhere"}}, 'secret "nowhere" not found'),

@@ -13,7 +13,10 @@ ALWAYS: dict[str, Any] = {
     "Healthcheck": {"Test": ["NONE"]},
     "HostConfig": {
         "RestartPolicy": {"Name": "no"},
-        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "5"}},
+        "LogConfig": {
+            "Type": "json-file",
+            "Config": {"max-size": "10485760", "max-file": "5", "compress": "false"},
+        },
         "Init": False,
         "CpuShares": 2,
         "OomScoreAdj": 1000,

@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Protocol
 
-import msgspec
-
 from tests.fakes.containers import FakeContainer, observation
+from tests.fakes.images import FakeImages
 from tests.fakes.journal import Call
 from tests.fakes.programs import KILLED, Program
 from vkprovider.engine.log_relay import relay
-from vkprovider.errors import EngineConflict, EngineError, EngineNotFound, EngineUnavailable, ImagePullError
+from vkprovider.errors import EngineConflict, EngineError, EngineNotFound, EngineUnavailable
 from vkprovider.model import labels as keys
 from vkprovider.model.create import ContainerCreate, Limits
 from vkprovider.model.observed import PodObservation
@@ -29,15 +28,10 @@ from vkprovider.model.usage import RunningContainer
 from vkprovider.ports import (
     EngineInfo,
     ExecResult,
-    ImageInfo,
     LogLine,
     LogTarget,
-    PullProgress,
-    RegistryAuth,
-    StoredImage,
 )
 
-SANDBOX_IMAGE = "vkprovider/sandbox:fake"
 _WHOSE = (keys.NODE, keys.TYPE, keys.POD_UID, keys.CONTAINER_NAME, keys.ATTEMPT)
 _INFO = EngineInfo(
     version="0.0.0",
@@ -55,21 +49,17 @@ class Now(Protocol):
     def now(self) -> datetime: ...
 
 
-class FakeEngine:
+class FakeEngine(FakeImages):
     """The ContainerEngine port, and a test's controls over it.
 
     ``programs`` says what the attempts of a container do, by the container's name in its pod: the first for attempt
-    0 and so on, the last for all that follow. ``images`` are those present; every image can be pulled unless
-    ``registry`` is set, which then holds all that can, or ``pull_errors`` names it. ``down`` makes all calls fail.
+    0 and so on, the last for all that follow. ``down`` makes all calls fail.
     """
 
     def __init__(self, clock: Now, node: str = "node") -> None:
+        super().__init__()
         self.node = node
         self.programs: dict[str, tuple[Program, ...]] = {}
-        self.images: dict[str, ImageInfo] = {}
-        self.registry: dict[str, ImageInfo] | None = None
-        self.pull_errors: dict[str, str] = {}
-        self.archives: dict[str, bytes] = {}  # what ``docker save`` gives, by the image's ID
         self.tool_error = ""
         self.on_tool: Callable[[Sequence[str], str], None] | None = None
         self.down = False
@@ -94,12 +84,6 @@ class FakeEngine:
 
     def ignore_term(self, container: str) -> None:
         self.program(container, Program(reactions={}))
-
-    def add_image(self, name: str, **facts: str | int | tuple[str, ...]) -> ImageInfo:
-        """Have an image in the store."""
-        info = msgspec.convert({"id": _digest(name)} | facts, ImageInfo)
-        self.images[name] = info
-        return info
 
     def fail(self, verb: str, error: EngineError, *, after: bool = False) -> None:
         """Let the next call of a verb fail; with ``after`` it does its work first and only the answer is lost."""
@@ -237,66 +221,6 @@ class FakeEngine:
             container.news.set()
             self._changed(container)
 
-    async def sandbox_image(self) -> str:
-        with self._call("sandbox_image", ""):
-            if SANDBOX_IMAGE not in self.images:
-                self.add_image(SANDBOX_IMAGE)
-            return SANDBOX_IMAGE
-
-    async def image(self, name: str) -> ImageInfo | None:
-        with self._call("image", name):
-            return self._image(name)
-
-    async def stored_images(self) -> tuple[StoredImage, ...]:
-        with self._call("stored_images", ""):
-            return tuple(
-                StoredImage(
-                    id=image.id,
-                    names=((image.digest,) if image.digest else ()) + (name,),
-                    size_bytes=image.size_bytes,
-                )
-                for name, image in self.images.items()
-            )
-
-    async def images_in_use(self) -> frozenset[str]:
-        with self._call("images_in_use", ""):
-            return frozenset(container.image_id for container in self.containers.values())
-
-    async def remove_image(self, image_id: str) -> None:
-        with self._call("remove_image", image_id):
-            if any(container.image_id == image_id for container in self.containers.values()):
-                raise EngineConflict(f"unable to delete {image_id}: image is being used by a container")
-            for name in [name for name, image in self.images.items() if image.id == image_id]:
-                del self.images[name]
-
-    async def image_archive(self, image_id: str) -> AsyncIterator[bytes]:
-        with self._call("image_archive", image_id):
-            archive = self.archives.get(image_id)
-            if archive is None:
-                raise EngineNotFound(f"No such image: {image_id}")
-        yield archive
-
-    async def pull(
-        self, name: str, auths: Sequence[RegistryAuth], progress: Callable[[PullProgress], None]
-    ) -> ImageInfo:
-        with self._call("pull", name):
-            error = self.pull_errors.get(name)
-            if error is None and self.registry is not None and name not in self.registry:
-                error = f"manifest for {name} not found: manifest unknown: manifest unknown"
-            if error is not None:
-                raise ImagePullError(error)
-            if self.registry is not None:
-                self.images[name] = self.registry[name]
-            elif name not in self.images:
-                self.add_image(name)
-            info = self.images[name]
-            progress(
-                PullProgress(
-                    image=name, current_bytes=info.size_bytes, total_bytes=info.size_bytes, status="Pull complete"
-                )
-            )
-            return info
-
     async def exec(self, container_id: ContainerID, command: Sequence[str], timeout: float | None) -> ExecResult:
         words = " ".join(command)
         with self._call("exec", self._name(container_id), words):
@@ -415,9 +339,6 @@ class FakeEngine:
     def _own(self, container: FakeContainer) -> bool:
         return container.identity is not None and container.identity.node == self.node
 
-    def _image(self, name: str) -> ImageInfo | None:
-        return self.images.get(name) or next((i for i in self.images.values() if i.id == name), None)
-
     def _program(self, container: FakeContainer) -> Program:
         attempts = self.programs.get(container.name, (Program(),))
         return attempts[min(container.attempt, len(attempts) - 1)]
@@ -450,7 +371,3 @@ class FakeEngine:
         for listener in self._listeners:
             for _ in range(2 if self.double_changes else 1):
                 listener.put_nowait(container.pod_uid)
-
-
-def _digest(name: str) -> str:
-    return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"

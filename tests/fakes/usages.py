@@ -12,6 +12,7 @@ from vkprovider.errors import EngineError
 from vkprovider.model.labels import CONTAINER_TYPE, SANDBOX_NAME, SANDBOX_TYPE, ContainerIdentity
 from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.model.usage import (
+    ClaimName,
     ContainerUsage,
     CpuUsage,
     DiskUsage,
@@ -91,6 +92,9 @@ class FakeUsages:
     async def disk_usage(self) -> DiskUsage:
         self._ask("disks")
         return self.disks
+
+    async def claims(self) -> Mapping[ClaimName, FileSystem]:
+        return {}
 
     async def volumes(self) -> Mapping[PodUID, tuple[VolumeUse, ...]]:
         self._ask("volumes")

@@ -292,3 +292,17 @@ async def test_a_credential_plugin_that_fails_is_quoted(
 def test_the_package_is_not_imported_before_it_is_needed() -> None:
     program = "import sys, vkprovider.kube.client; sys.exit('kubernetes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+async def test_who_wants_to_know_is_told_of_every_answer(server: FakeApiServer, api: ApiClient) -> None:
+    told: list[tuple[str, str, str]] = []
+    api.answered = lambda method, host, code, seconds: told.append((method, host, code))
+    server.store.put("pods", pod("web"))
+    await api.get(WEB)
+    server.fail("get", "pods", 503)
+    for error in (ApiUnavailable, ApiUnavailable):
+        with pytest.raises(error):
+            await api.get(WEB)
+        await server.stop()
+    host = server.url.removeprefix("http://").removeprefix("https://")
+    assert told == [("GET", host, code) for code in ("200", "503", "<error>")]

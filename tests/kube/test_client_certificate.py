@@ -100,6 +100,9 @@ async def test_a_certificate_that_is_of_no_use_is_not_taken(
         await asking
     assert "does this machine's clock go right" in next(line["error"] for line in logs if "error" in line)
     assert len(authority.requests) == 1
+    assert certificate.store.failures > 0
+    assert certificate.store.known_end is not None
+    assert certificate.store.known_end > clock.now()
 
 
 async def test_a_disk_that_fails_is_no_end(

@@ -6,9 +6,11 @@ import pytest
 
 from tests.kube.machines import machine, node_settings
 from tests.kube.node_api import merged
+from vkprovider.core.devices import Device
 from vkprovider.core.placement import Taint
-from vkprovider.kube.node_adoption import adoption_patch, foreign_kubelet
+from vkprovider.kube.node_adoption import adoption_patch, foreign_kubelet, offered_devices
 from vkprovider.kube.node_object import build_node
+from vkprovider.kube.node_resources import NodeResources
 from vkprovider.kube.node_settings import NodeSettings
 
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule", "timeAdded": "2026-01-01T12:00:00Z"}
@@ -122,3 +124,16 @@ def test_a_nodes_own_identity_leaves_taints_alone() -> None:
 )
 def test_a_real_kubelets_node_is_not_taken(status: dict[str, Any], version: str) -> None:
     assert foreign_kubelet({"metadata": {"name": "vk"}, "status": status}) == version
+
+
+def offering(*names: str) -> NodeSettings:
+    return node_settings(resources=NodeResources(devices={name: (Device(id="0"),) for name in names}))
+
+
+def test_what_was_ever_offered_is_remembered() -> None:
+    first = registered(offering("example.com/a"))
+    assert offered_devices(first) == {"example.com/a"}
+    assert adoption_patch(first, build_node(machine(), offering("example.com/a"), []), node_settings()) == {}
+    both = adopted(first, offering("example.com/b"))
+    assert offered_devices(both) == {"example.com/a", "example.com/b"}
+    assert offered_devices(adopted(both, node_settings())) == {"example.com/a", "example.com/b"}

@@ -13,6 +13,7 @@ from tests.kube.machines import machine, node_settings
 from tests.kube.node_api import FakeNodeApi, Json
 from tests.node.virtual_clock import PATIENCE, VirtualClock
 from vkprovider.core.admission import node_view
+from vkprovider.core.devices import Device
 from vkprovider.core.placement import Taint
 from vkprovider.core.thresholds import Reading, Signal
 from vkprovider.errors import ApiForbidden, ApiUnauthorized, ApiUnavailable, EngineUnavailable
@@ -20,6 +21,7 @@ from vkprovider.kube.node_api import NODES
 from vkprovider.kube.node_conditions import NodeEvent
 from vkprovider.kube.node_object import MachineFacts, build_node
 from vkprovider.kube.node_registrar import NodeRegistrar
+from vkprovider.kube.node_resources import NodeResources
 from vkprovider.kube.node_settings import NodeSettings
 from vkprovider.kube.reflector import Changed, Removed, Replaced, Update
 from vkprovider.kube.resources import Place
@@ -497,3 +499,18 @@ async def test_only_the_labels_of_the_platform_are_put_right_again(scene: Scene)
         await scene.show(Changed(scene.api.put(NODE, scene.node | {"metadata": {"labels": labels, "uid": "uid-1"}})))
         await scene.wait()
         assert scene.node["metadata"]["labels"] == labels | {"kubernetes.io/os": "linux"}
+
+
+async def test_devices_that_are_offered_no_longer_are_taken_out() -> None:
+    before = node_settings(resources=NodeResources(devices={"example.com/a": (Device(id="0"),)}))
+    node = build_node(machine(), before, [])
+    node["status"]["capacity"]["example.com/of-an-operator"] = "5"
+    scene = Scene()
+    scene.api.put(NODE, node)
+    async with scene.running():
+        for kind in ("capacity", "allocatable"):
+            assert "example.com/a" not in scene.node["status"][kind]
+        assert scene.node["status"]["capacity"]["example.com/of-an-operator"] == "5"
+        written = len(scene.written())
+        await scene.wait()
+        assert len(scene.written()) == written

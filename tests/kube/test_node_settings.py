@@ -7,8 +7,10 @@ from vkprovider.config import ConfigError
 from vkprovider.core.daemonsets import DaemonSetPolicy
 from vkprovider.core.placement import Taint
 from vkprovider.core.thresholds import Signal, Threshold
+from vkprovider.kube.log_settings import LogSettings
 from vkprovider.kube.node_resources import NodeResources
 from vkprovider.kube.node_settings import NodeFlags, NodeSettings, load_node_settings
+from vkprovider.model.create import LogLimits
 
 
 def load(flags: NodeFlags = NodeFlags(), host: str = "laptop", **environ: str) -> NodeSettings:  # noqa: B008  frozen
@@ -60,6 +62,9 @@ def test_flags_win() -> None:
         eviction_hard="memory.available<1Gi",
         daemonsets="run",
         allowed_unsafe_sysctls="kernel.msg*, net.core.somaxconn",
+        container_log_max_size="1Mi",
+        container_log_max_files=2,
+        pod_logs_dir="/var/log/pods",
         drain=True,
         drain_timeout=60,
         startup_timeout="1m30s",
@@ -88,6 +93,7 @@ def test_flags_win() -> None:
         max_pods=20,
         daemonsets=DaemonSetPolicy.RUN,
         allowed_unsafe_sysctls=("kernel.msg*", "net.core.somaxconn"),
+        logs=LogSettings(limits=LogLimits(max_bytes=1 << 20, max_files=2), directory="/var/log/pods"),
         drain=True,
         drain_seconds=60,
         startup_seconds=90,
@@ -152,6 +158,10 @@ def test_a_name_is_made_of_the_hosts(host: str, name: str) -> None:
         ({"drain_timeout": 5}, {}, "^--drain-timeout: says how long --drain may take, and that is not given$"),
         ({"drain": True, "drain_timeout": -1}, {}, "^--drain-timeout: -1 is less than 1$"),
         ({"daemonsets": "reject"}, {}, "^--daemonsets: 'reject' is none of ignore, run$"),
+        ({"container_log_max_size": "much"}, {}, "^--container-log-max-size: "),
+        ({"container_log_max_size": "0"}, {}, "^--container-log-max-size: 0 is less than a byte"),
+        ({"container_log_max_files": 1}, {}, "^--container-log-max-files: 1 is less than 2"),
+        ({"pod_logs_dir": "logs"}, {}, "^--pod-logs-dir: 'logs' is no absolute path"),
     ],
 )
 def test_what_cannot_be_is_refused_by_its_name(

@@ -34,7 +34,7 @@ class Process:
         self.known = asyncio.Event()
         self.secret = AuthoritySecret(api, settings.namespace, settings.authority_life, clock)
         self.registration = Registration(api, settings, self.secret, self._destination, clock)
-        self.task = asyncio.create_task(self.registration.run("/pods", self._use, self._wait))
+        self.task = asyncio.create_task(self.registration.run(self._use, self._wait))
 
     async def registered(self) -> None:
         self.known.set()
@@ -77,6 +77,16 @@ async def test_nobody_is_asked_before_it_can_answer(server: FakeApiServer, proce
     client = webhooks(server)[0]["clientConfig"]
     assert client["url"] == "https://10.0.0.7:10260/pods"
     assert b64decode(client["caBundle"]) == bundle(await process.secret.authorities())
+
+
+async def test_sets_are_asked_about_too(server: FakeApiServer, process: Process) -> None:
+    await process.registered()
+    await server.until(lambda: server.store.get("validatingwebhookconfigurations", "", NAME))
+    found = server.store.get("validatingwebhookconfigurations", "", NAME)
+    assert found is not None
+    (webhook,) = found["webhooks"]
+    assert webhook["clientConfig"]["url"] == "https://10.0.0.7:10260/sidecarsets"
+    assert webhook["failurePolicy"] == "Ignore"
 
 
 async def test_an_empty_configuration_is_filled(server: FakeApiServer, process: Process) -> None:

@@ -67,10 +67,17 @@ async def test_who_comes_second_comes_again(secret: AuthoritySecret, server: Fak
     assert len(await secret.authorities()) == 1
 
 
-async def test_a_namespace_that_is_not_there_is_named(secret: AuthoritySecret, server: FakeApiServer) -> None:
+async def test_a_namespace_that_is_not_there_is_made(secret: AuthoritySecret, server: FakeApiServer) -> None:
     server.fail("create", "secrets", 404)
-    with pytest.raises(ApiConflict, match="kubectl create namespace tools, or name another with --namespace"):
-        await secret.authorities()
-    server.fail("get", "secrets", 403)
-    with pytest.raises(ApiForbidden, match="may not get secrets"):
-        await secret.authorities()
+    await secret.authorities()
+    assert server.store.get("namespaces", "", "tools") is not None
+    assert stored(server)
+
+
+async def test_what_it_may_not_do_is_said(secret: AuthoritySecret, server: FakeApiServer) -> None:
+    for verb, plural in (("get", "secrets"), ("create", "secrets"), ("create", "namespaces")):
+        if plural == "namespaces":
+            server.fail("create", "secrets", 404)
+        server.fail(verb, plural, 403)
+        with pytest.raises(ApiForbidden, match=f"may not {verb} {plural}"):
+            await secret.authorities()

@@ -26,9 +26,12 @@ def test_inside_by_its_service() -> None:
 
 
 def test_other_labels_take_the_place_of_the_usual_ones() -> None:
-    flags = WebhookFlags(ca_life="30m", destination_labels=("pool=burst,example.com/virtual=yes", "other=1"))
+    flags = WebhookFlags(
+        ca_life="30m", destination_labels=("pool=burst,example.com/virtual=yes", "other=1"), taint="burst"
+    )
     settings = load_webhook_settings(flags)
     assert settings.authority_life == timedelta(minutes=30)
+    assert settings.destination.taint == "burst"
     assert settings.destination.labels == (("pool", "burst"), ("example.com/virtual", "yes"), ("other", "1"))
 
 
@@ -43,6 +46,7 @@ def test_other_labels_take_the_place_of_the_usual_ones() -> None:
         ({"namespace": "A"}, "--namespace: a lowercase RFC 1123 label"),
         ({"ca_life": "1s"}, "--ca-life: 1s is less than 20s"),
         ({"ca_life": "year"}, "--ca-life: 'year' is not a duration"),
+        ({"taint": "a b"}, "--taint: key 'a b'"),
         ({"destination_labels": ("a b=c",)}, "--destination-label: key 'a b'"),
         ({"destination_labels": ("a=c d",)}, "--destination-label: value 'c d' of a"),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from vkprovider.model.container import Container, EnvVarSource, SecurityContext, VolumeMount
+from vkprovider.model.deployment import DeploymentSpec
 from vkprovider.model.fields import UnknownField, field_names, unknown_fields
 from vkprovider.model.job import JobSpec, PodTemplateSpec
 from vkprovider.model.pod import ObjectMeta, PodSecurityContext, PodSpec
@@ -45,6 +46,7 @@ def test_placement_is_harmless_whatever_its_value() -> None:
         (EnvVarSource, 5),
         (ObjectMeta, 15),
         (JobSpec, 16),
+        (DeploymentSpec, 8),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

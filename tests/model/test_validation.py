@@ -64,6 +64,7 @@ def test_a_pod_that_uses_everything_is_fine() -> None:
         {"name": "e", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
         {"name": "h", "hostPath": {"path": "/tmp", "type": "Directory"}},
         {"name": "i", "image": {"reference": "data:1", "pullPolicy": "Never"}},
+        {"name": "l", "csi": {"driver": "stdlogplugin.csi.alibabacloud.com", "readOnly": True, "volumeAttributes": {}}},
         {"name": "c", "configMap": {"name": "c", "items": [{"key": "k", "path": "a/k", "mode": 0o400}]}},
     ]
     assert (
@@ -228,6 +229,13 @@ POD: dict[str, tuple[dict[str, Any], list[str]]] = {
             "spec.volumes[0].image.reference: Required value",
             'spec.volumes[0].image.pullPolicy: Unsupported value: "Often": supported values: "Always", "IfNotPresent", '
             '"Never"',
+        ],
+    ),
+    "volume of a CSI driver": (
+        {"volumes": [{"name": "v", "csi": {"driver": "disk.csi.example.com"}}]},
+        [
+            'spec.volumes[0].csi.driver: Unsupported value: "disk.csi.example.com": supported values: '
+            '"stdlogplugin.csi.alibabacloud.com"'
         ],
     ),
     "image volume and another": (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.core.given import T0, container, pod
-from tests.fakes.engine import SANDBOX_IMAGE
+from tests.fakes.images import SANDBOX_IMAGE
 from tests.fakes.node import LivingNode, end
 from tests.fakes.virtual_time import virtual_time
 from tests.node.stage import Stage

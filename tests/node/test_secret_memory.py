@@ -10,14 +10,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.node.disk import UID, Disk, mode
+from tests.node.disk import UID, Disk, as_nobody, mode
 from tests.node.tool_engine import ToolEngine
 from vkprovider.config import ConfigError
 from vkprovider.core.mounts import MountPlan, SubPath
 from vkprovider.model.create import Mount
 from vkprovider.node import mounting
 from vkprovider.node.pod_dirs import PodDirs
-from vkprovider.node.secret_memory import close_memory, open_memory, open_shared
+from vkprovider.node.secret_memory import close_memory, memory_of, mount_memory, shared_memory
 from vkprovider.ports import EngineInfo
 
 HERE = EngineInfo(
@@ -52,12 +52,14 @@ class OwnEngine(ToolEngine):
 
 
 @pytest.fixture
-async def memory(tmp_path: Path) -> Iterator[str]:
+def memory(tmp_path: Path) -> Iterator[str]:
     """A tmpfs in the test's directory, where this process may mount one."""
-    found = await open_memory(tmp_path, HERE)
-    if not found:
+    path = memory_of(tmp_path, HERE)
+    try:
+        mount_memory(path or "/proc/none")
+    except OSError:
         pytest.skip("this process may not mount anything")
-    yield found
+    yield path
     mounting.detach_all(str(tmp_path))
 
 
@@ -92,11 +94,10 @@ async def test_what_was_begun_on_disk_stays_where_containers_have_it(disk: Disk,
     assert ((disk.pod / "config" / "a").read_text(), (disk.pod / "config").is_symlink()) == ("2", False)
 
 
-async def test_a_machine_that_was_restarted_has_them_made_again(disk: Disk, memory: str, tmp_path: Path) -> None:
+async def test_a_machine_that_was_restarted_has_them_made_again(disk: Disk, memory: str) -> None:
     plan = disk.plan(disk.projection({"a": "1"}, secret=True))
     await disk.writer.write(plan)
     mounting.detach(memory)
-    assert await open_memory(tmp_path, HERE) == memory
     assert await disk.writer.write(plan) == ()
     assert on_tmpfs(disk.pod / "config" / "a", memory)
 
@@ -123,7 +124,7 @@ async def test_secrets_of_pods_that_nobody_knows_are_found(disk: Disk, memory: s
 async def test_the_next_process_takes_the_memory_over(disk: Disk, memory: str, tmp_path: Path) -> None:
     await disk.writer.write(disk.plan(disk.projection({"a": "1"}, secret=True)))
     await close_memory(memory)
-    assert await open_memory(tmp_path, HERE) == memory
+    assert await shared_memory(tmp_path, tmp_path, OwnEngine(HERE, tmp_path)) == memory  # type: ignore[arg-type]
     assert ((disk.pod / "config" / "a").read_text(), mounting.mounts(memory)) == ("1", [memory])
 
 
@@ -134,15 +135,23 @@ async def test_an_empty_memory_goes(memory: str) -> None:
 
 
 async def test_no_memory_for_an_engine_that_would_not_see_it(tmp_path: Path) -> None:
-    assert await open_memory(tmp_path, ELSEWHERE) == ""
+    assert memory_of(tmp_path, ELSEWHERE) == ""
+    assert await shared_memory(tmp_path, tmp_path, OwnEngine(ELSEWHERE, tmp_path)) == ""  # type: ignore[arg-type]
     await close_memory("")
     assert os.listdir(tmp_path) == []
 
 
+def test_no_memory_for_an_ordinary_user(tmp_path: Path) -> None:
+    async def work() -> str:
+        return memory_of(tmp_path, HERE)
+
+    assert as_nobody(tmp_path, work) == ""
+
+
 async def test_whether_the_engine_sees_it_is_tried(memory: str, tmp_path: Path) -> None:
-    assert await open_shared(tmp_path, tmp_path, OwnEngine(HERE, tmp_path)) == memory  # type: ignore[arg-type]
+    assert await shared_memory(tmp_path, tmp_path, OwnEngine(HERE, tmp_path)) == memory  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="does not see the state directory"):
-        await open_shared(tmp_path, tmp_path, OwnEngine(HERE, tmp_path / "other"))  # type: ignore[arg-type]
+        await shared_memory(tmp_path, tmp_path, OwnEngine(HERE, tmp_path / "other"))  # type: ignore[arg-type]
     assert mounting.mounts(memory) == []
 
 

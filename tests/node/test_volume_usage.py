@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.core.given import container, pod
+from tests.fakes.engine import FakeEngine
 from tests.fakes.node import LivingNode
 from tests.fakes.usages import SYSTEM
 from tests.node.virtual_clock import VirtualClock
 from vkprovider.core.volumes import volume_path
+from vkprovider.errors import EngineNotFound
 from vkprovider.model.pod import Pod
 from vkprovider.model.usage import DiskUse, FileSystem, VolumeUse
 from vkprovider.node.pod_dirs import PodDirs
@@ -42,12 +44,26 @@ class Counted:
         return SYSTEM if path in self.sizes else None
 
 
+class MemoryEngine(FakeEngine):
+    """Its volumes are all at ``directory``."""
+
+    directory = ""
+    asked = 0
+
+    async def volume_directory(self, name: str) -> str:
+        self.asked += 1
+        if not self.directory:
+            raise EngineNotFound(name)
+        return self.directory
+
+
 class Bench:
     def __init__(self, given: Pod, worker: PodWorker) -> None:
         self.dirs = PodDirs("/state")
         self.disk, self.clock, self.given = Counted(), VirtualClock(), given
         workers = {given.uid: worker}
-        self.usage = DiskVolumes(workers, self.dirs, self.clock, self.disk.count, self.disk.file_system)
+        self.engine = MemoryEngine(self.clock)
+        self.usage = DiskVolumes(workers, self.dirs, self.clock, self.disk.count, self.disk.file_system, self.engine)
 
     def path(self, name: str) -> str:
         volume = next(each for each in self.given.spec.volumes if each.name == name)
@@ -87,3 +103,28 @@ async def test_directories_are_walked_once_a_minute_however_many_ask(bench: Benc
     bench.clock.elapsed += 1
     await bench.usage.volumes()
     assert len(bench.disk.walked) == 2
+
+
+async def test_claims_are_told_of_without_counting_anything(bench: Bench) -> None:
+    assert await bench.usage.claims() == {}
+    bench.disk.sizes = {bench.path("data"): DiskUse(used=1), bench.path("scratch"): DiskUse(used=1)}
+    assert await bench.usage.claims() == {(bench.given.key.namespace, "db"): SYSTEM}
+    assert bench.disk.walked == []
+
+
+@pytest.mark.parametrize("directory", ["", "/usr"], ids=["unknown", "not mounted"])
+async def test_a_volume_in_memory_that_no_container_has_is_not_told(bench: Bench, directory: str):
+    bench.engine.directory = directory
+    bench.disk.sizes[directory] = DiskUse(used=1)
+    assert await bench.usage.volumes() == {bench.given.uid: ()}
+
+
+async def test_a_volume_in_memory_is_told_and_sought_once(bench: Bench):
+    bench.engine.directory = "/proc"  # it is mounted on every Linux
+    bench.disk.sizes["/proc"] = DiskUse(used=1)
+    whole = DiskUse(used=SYSTEM.used, inodes=SYSTEM.inodes_used)
+    fast = VolumeUse(name="fast", use=whole, file_system=SYSTEM, on_disk=False)
+    for _ in range(2):
+        assert await bench.usage.volumes() == {bench.given.uid: (fast,)}
+        bench.clock.elapsed += KEPT_SECONDS
+    assert bench.engine.asked == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,17 @@ async def test_a_host_path_that_is_something_else(disk: Disk) -> None:
     messages = await disk.writer.write(disk.plan(HostPathCheck(name="v", path="/dev/null", type="Directory")))
     complaint = "hostPath type check failed: /dev/null is not a directory"
     assert messages == (f'MountVolume.SetUp failed for volume "v" : {complaint}',)
+
+
+async def test_a_path_that_is_none(disk: Disk) -> None:
+    (message,) = await disk.writer.write(disk.plan(disk.projection({"a\0b": "1"})))
+    assert message == 'MountVolume.SetUp failed for volume "config" : embedded null byte'
+
+
+async def test_many_files_take_their_time_once(disk: Disk) -> None:
+    """A ConfigMap of an author who means harm: as many keys as fit in."""
+    await asyncio.wait_for(disk.project({f"key-{number}": "x" for number in range(5000)}), 10)
+    assert len(os.listdir(disk.pod / "config")) == 5002
 
 
 async def test_every_failure_is_told_and_the_rest_is_done(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ ETH0 = InterfaceUsage(name="eth0", rx_bytes=7, rx_errors=1, tx_bytes=3, tx_error
 VOLUMES = (
     VolumeUse(name="scratch", use=DiskUse(used=4096, inodes=3), file_system=SYSTEM),
     VolumeUse(name="data", use=DiskUse(used=GIB, inodes=9), file_system=SYSTEM, claim="db"),
+    VolumeUse(name="fast", use=DiskUse(used=512, inodes=1), file_system=SYSTEM, on_disk=False),
 )
 
 
@@ -109,8 +110,11 @@ def test_a_pod():
         "volume": [
             file_system(4096, 3) | {"name": "scratch"},
             file_system(GIB, 9) | {"name": "data", "pvcRef": {"name": "db", "namespace": "default"}},
+            file_system(512, 1) | {"name": "fast"},
         ],
-        "ephemeral-storage": file_system(8192 + 1024 + 4096, 2 + 1 + 3),  # what is claimed outlives the pod
+        "ephemeral-storage": file_system(
+            8192 + 1024 + 4096, 2 + 1 + 3
+        ),  # what is claimed outlives the pod, the rest is memory
         "process_stats": {"process_count": 4},
     }
     assert container == {

@@ -163,7 +163,7 @@ def test_sidecars_of_two_sets_may_share_a_volume_if_it_is_bound_to_both() -> Non
 
 def test_both_twins_are_the_sets() -> None:
     hot = {"upgradeStrategy": {"upgradeType": "HotUpgrade", "hotUpgradeEmptyImage": "e"}}
-    sets = (filebeat(containers=[{"name": "mesh", **MOUNT, **hot}], initContainers=[{"name": "i"}]),)
+    sets = (filebeat(containers=[{"name": "mesh", **MOUNT, **hot}], initContainers=[{"name": "i", **hot}]),)
     assert container_names(sets[0]) == {"mesh-1", "mesh-2", "i"}
     assert may(injected(a_pod(), *sets), sets=sets)
     pod = injected(a_pod({"name": "mesh", **MOUNT}), *sets)

@@ -117,6 +117,11 @@ def test_a_set_that_has_injected_the_pod_does_so_no_more() -> None:
     assert names(injected(pod, a_set(), a_set("b", containers=[{"name": "other"}]))) == ["other", "app"]
 
 
+def test_two_sets_with_one_container_are_refused() -> None:
+    with pytest.raises(SpecError, match="SidecarSet b: container filebeat already exist in a: rename it"):
+        injected(a_pod(), a_set("b"), a_set("a"))
+
+
 def test_a_hot_sidecar_is_two_containers() -> None:
     hot = {
         "name": "mesh",

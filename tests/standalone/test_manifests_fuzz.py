@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given
@@ -77,12 +78,57 @@ JOB_SPEC: dict[str, Any] = {
     "successPolicy": {"rules": [{"succeededIndexes": "0-1", "succeededCount": 1}]},
     "template": {"metadata": {"labels": {"a": "b"}}, "spec": POD_SPEC},
 }
+DEPLOYMENT_SPEC: dict[str, Any] = {
+    "replicas": 2,
+    "selector": {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]},
+    "strategy": {"type": "Recreate"},
+    "template": {"metadata": {"labels": {"a": "b"}}, "spec": {**POD_SPEC, "restartPolicy": "Always"}},
+}
+SIDECAR_SET_SPEC: dict[str, Any] = {
+    "selector": {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "a", "operator": "Exists"}]},
+    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}},
+    "updateStrategy": {"type": "RollingUpdate", "partition": "10%", "scatterStrategy": [{"key": "a", "value": "b"}]},
+    "patchPodMetadata": [{"annotations": {"example.com/note": '{"a":1}'}, "patchPolicy": "Overwrite"}],
+    "imagePullSecrets": [{"name": "pull"}],
+    "volumes": [{"name": "far", "configMap": {"name": "kube-system/far"}}],
+    "initContainers": [{"name": "prepare", "image": "a"}],
+    "containers": [
+        {
+            "name": "shipper",
+            "image": "a",
+            "podInjectPolicy": "AfterAppContainer",
+            "shareVolumePolicy": {"type": "enabled"},
+            "upgradeStrategy": {"upgradeType": "HotUpgrade", "hotUpgradeEmptyImage": "e"},
+            "transferEnv": [{"sourceContainerName": "app", "envName": "A", "envNames": ["B"]}],
+            "volumeMounts": [{"name": "far", "mountPath": "/far"}],
+            "resources": {"limits": {"cpu": "1"}},
+        }
+    ],
+}
+BINDING_SPEC: dict[str, Any] = {
+    "subjects": [{"kind": "SidecarSet", "name": "s"}],
+    "resourceRefs": [{"kind": "ConfigMap", "name": "far"}],
+}
 META = {"labels": {"a": "b"}, "annotations": {"example.com/note": "x"}}
 OBJECTS: list[dict[str, Any]] = [
     {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", **META}, "spec": POD_SPEC},
     {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", **META}, "spec": JOB_SPEC},
     {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"k": "v"}},
     {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login"}, "stringData": {"k": "v"}},
+    {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": DEPLOYMENT_SPEC},
+    {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "far", "namespace": "kube-system"}},
+    {
+        "apiVersion": "apps.kruise.io/v1alpha1",
+        "kind": "SidecarSet",
+        "metadata": {"name": "s"},
+        "spec": SIDECAR_SET_SPEC,
+    },
+    {
+        "apiVersion": "sidecarset.alibabacloud.com/v1alpha1",
+        "kind": "SidecarSetResourceBinding",
+        "metadata": {"name": "b", "namespace": "kube-system"},
+        "spec": BINDING_SPEC,
+    },
 ]
 
 words = st.one_of(
@@ -152,7 +198,7 @@ def test_a_changed_manifest_is_taken_or_refused(objects: list[Any]) -> None:
     manifests = taken(as_list(objects))
     if manifests is not None:
         for raw in manifests.pods:
-            decode_pod(raw)
+            decode_pod(manifests.sidecars.admitted(raw, datetime(2026, 1, 1, tzinfo=UTC)))
         for raw in manifests.jobs:
             decode_job(raw)
 

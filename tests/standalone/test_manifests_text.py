@@ -191,6 +191,8 @@ MERGE_BOMB = "a: &a {k: 1}\n" + "".join(
         ('{"a": 1} ' + "[" * 100_000 + "]" * 100_000, "nested more than 100 deep"),
         (BOMB, "line 6, column 20: holds more than 500,000 values"),
         (MERGE_BOMB, "line 7, column 13: holds more than 500,000 values"),
+        ('{"a": "\\ud800"}', "holds half of a surrogate pair (\\ud800 to \\udfff), which is no character"),
+        ('["a", {"\\udfff": 1}]', "holds half of a surrogate pair (\\ud800 to \\udfff), which is no character"),
         ("- a\n" * (MAX_VALUES + 1), "line 500000, column 3: holds more than 500,000 values"),
         ('{"a": 1} [' + "1," * MAX_VALUES + "1]", "holds more than 500,000 values"),
     ],

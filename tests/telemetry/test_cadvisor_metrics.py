@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 import pytest
 
@@ -151,3 +153,13 @@ def test_two_devices_without_a_name_are_told_apart():
 def test_nothing_known():
     assert samples(cadvisor_metrics(None, None)) == {("container_scrape_error", ()): (1, None)}
     assert MACHINE.io_pressure is None
+
+
+def test_two_hundred_containers_cost_little():
+    """Time of the processor, not of the clock. It is written anew for each scrape."""
+    containers = [used(f"c{number % 2}", f"p{number}", f"u{number}", cpu=LIMITED, io=(IO,)) for number in range(200)]
+    usage, disks = usage_of(*containers), DiskUsage(at=AT, containers={}, engine=SYSTEM, node=SYSTEM)
+    begun = time.process_time()
+    text = cadvisor_metrics(usage, disks)
+    assert time.process_time() - begun < 1.0
+    assert text.count(b"\ncontainer_memory_rss{") == 201

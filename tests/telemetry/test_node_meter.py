@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.core.given import container, deleted, native, pod
 from tests.fakes.node import LivingNode
 from tests.fakes.programs import KILLED, Program, ends, ignores_term, on_term
+from tests.fakes.usages import SYSTEM
 from tests.fakes.virtual_time import virtual_time
 from tests.node.seed import SEED, seed_node
+from tests.node.virtual_clock import VirtualClock
 from tests.telemetry.scraped import Scraped
 from vkprovider.core.view import Eviction
 from vkprovider.errors import EngineError
@@ -214,3 +217,35 @@ async def test_streams_while_they_are_open(tmp_path: Path):
         assert metered.scraped("vkprovider_streams", kind="logs") == 0
         assert metered.scraped("vkprovider_streams_total", kind="logs") == 1
         assert engine.node == metered.node.engine.node
+
+
+def test_certificates_and_claims_as_they_are_now():
+    clock = VirtualClock()
+    meter = NodeMeter(clock)
+    assert Scraped(meter)("kubelet_certificate_manager_client_ttl_seconds") is None
+    ends: list[datetime] = []
+    meter.certificates.follow_client(lambda: ends[-1] if ends else None, lambda: 3)
+    meter.certificates.follow_server(lambda: clock.now() + timedelta(days=2), lambda: 0)
+    assert Scraped(meter)("kubelet_certificate_manager_client_ttl_seconds") is None
+    ends.append(clock.now() - timedelta(seconds=5))
+    meter.show_claims({("default", "db"): SYSTEM})
+    scraped = Scraped(meter)
+    assert scraped("kubelet_certificate_manager_client_ttl_seconds") == -5
+    assert scraped("kubelet_certificate_manager_client_expiration_renew_errors") == 3
+    assert scraped("kubelet_certificate_manager_server_ttl_seconds") == 2 * 24 * 60 * 60
+    assert scraped("kubelet_server_expiration_renew_errors") == 0
+    claim = {"namespace": "default", "persistentvolumeclaim": "db"}
+    assert scraped("kubelet_volume_stats_capacity_bytes", **claim) == SYSTEM.capacity
+    assert scraped("kubelet_volume_stats_inodes_used", **claim) == SYSTEM.inodes_used
+    meter.show_claims({})
+    assert Scraped(meter)("kubelet_volume_stats_capacity_bytes", **claim) is None
+
+
+def test_requests_by_code_and_how_long_they_took():
+    meter = NodeMeter(VirtualClock())
+    meter.requests.answered("GET", "host:443", "200", 0.3)
+    meter.requests.answered("GET", "host:443", "<error>", 5)
+    scraped = Scraped(meter)
+    for code in ("200", "<error>"):
+        assert scraped("rest_client_requests_total", code=code, method="GET", host="host:443") == 1
+    assert scraped("rest_client_request_duration_seconds_sum", verb="GET", host="host:443") == 5.3

@@ -13,7 +13,7 @@ from vkprovider.core import security
 from vkprovider.core.actions import StartContainer
 from vkprovider.core.devices import Device, mapped
 from vkprovider.core.env import Env
-from vkprovider.core.expansion import expand
+from vkprovider.core.expansion import expand_all
 from vkprovider.core.faults import Fault
 from vkprovider.core.network_files import Dns, Resolver, hostname, pod_resolver
 from vkprovider.core.resources import SANDBOX_OOM_SCORE, container_limits, pod_limits
@@ -152,8 +152,8 @@ def plan_container(
 
 def _process(container: Container, variables: dict[str, str]) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
     """Entrypoint and arguments. A command alone drops the image's arguments, args alone keep its entrypoint."""
-    command = tuple(expand(word, variables) for word in container.command)
-    args = tuple(expand(word, variables) for word in container.args)
+    command = expand_all(container.command, variables)
+    args = expand_all(container.args, variables)
     if command:
         return command, args
     return None, args or None

@@ -128,10 +128,33 @@ _LIVES = (
 _NODE = (
     Difference(
         "vkprovider.core.admission",
-        "A pod is evicted when memory or disk run low, or when it uses more local storage than it may. A critical pod "
-        "that does not fit preempts others.",
-        "The node shows pressure and takes no new pods by the kubelet's rules, but ends none.",
-        "The machine is shared with whatever else its owner runs on it: a pod is not to blame for that.",
+        "A critical pod that does not fit preempts others.",
+        "It is rejected, as others are.",
+        "Critical pods are the business of a cluster's real nodes.",
+    ),
+    Difference(
+        "vkprovider.core.thresholds",
+        "There are soft eviction thresholds, minimum reclaims, and a threshold for the memory of all pods together.",
+        "There are hard thresholds for the machine; pods are ended until none is crossed.",
+        "The options say what there is: `--eviction-hard`.",
+    ),
+    Difference(
+        "vkprovider.core.reclaim",
+        "Where inodes run low, pods are ended by the inodes that they use.",
+        "They are ended by the bytes that they use on disk.",
+        "Most who have many files have many bytes, and one measure is enough.",
+    ),
+    Difference(
+        "vkprovider.kube.node_resources",
+        "Reservations that are larger than the machine keep the kubelet from starting.",
+        "Nothing is allocatable then, and pods are rejected with the numbers.",
+        "The machine of a virtual node may be another one tomorrow.",
+    ),
+    Difference(
+        "vkprovider.core.devices",
+        "Devices are offered by device plugins, which are asked for each container.",
+        "NVIDIA's GPUs are found where the engine knows how to give them to containers, and `--device` names others.",
+        "An engine that can do it needs no plugin. Device plugins speak to a kubelet's socket.",
     ),
     Difference(
         "vkprovider.kube.pod_source",
@@ -159,10 +182,23 @@ _NODE = (
         "Stopping the agent is part of every update of it. The machine's shutdown is Docker's affair.",
     ),
     Difference(
-        "vkprovider.kube.node_object",
-        "Images that nobody uses are removed when the disk fills up.",
-        "Images are left alone.",
-        "The engine's images are its owner's: `docker image prune` removes those that nobody uses.",
+        "vkprovider.core.image_gc",
+        "Any image that nobody uses may be removed when the disk fills up.",
+        "Only those that this node has pulled, that had no other name since, and that no container of the engine uses.",
+        "The engine may be its user's too: see [images](../how-to/images.md).",
+    ),
+    Difference(
+        "vkprovider.engine.logins",
+        "Images are also pulled with the credentials in the home of whoever runs the kubelet.",
+        "With those of the file that `--registry-config` names, or none.",
+        "A user's own `docker login` is not for everybody who may create pods.",
+    ),
+    Difference(
+        "vkprovider.node.image_volumes",
+        "Image volumes are mounted by the container runtime.",
+        "On engines before API 1.48 containers get a copy, in which nothing can be executed; all of it belongs to the "
+        "user where vkprovider is not run by root.",
+        "Docker mounts images since version 28.",
     ),
 )
 
@@ -170,8 +206,10 @@ _RESOURCES = (
     Difference(
         "vkprovider.core.create",
         "Each pod has a cgroup of its own, with the sum of its limits, below one for its quality of service.",
-        "Limits hold for each container by itself.",
-        "Docker keeps cgroups per container. A shared one would have to be made behind its back.",
+        "A pod has one if it has limits as a whole, or with `--pod-max-pids`, on a Docker engine of this machine that "
+        "manages cgroups by files. Elsewhere limits of the pod hold for each container by itself, and an event "
+        "`PodLimitsNotShared` says so.",
+        "Docker keeps cgroups per container, and systemd lets nobody make one below its own.",
     ),
     Difference(
         "vkprovider.core.resources",
@@ -183,7 +221,7 @@ _RESOURCES = (
         "vkprovider.core.resize",
         "A smaller memory limit is held against what the pod uses as well as against what the container does.",
         "It is held against what the container uses.",
-        "There is no pod cgroup whose limit could be exceeded.",
+        "A pod with limits as a whole cannot be resized in 1.34, and others have no cgroup of their own.",
     ),
     Difference(
         "vkprovider.core.resize",
@@ -203,8 +241,9 @@ _ENGINE = (
     Difference(
         "vkprovider.engine.convert",
         "Logs are in `/var/log/pods`, in CRI's format.",
-        "They are in Docker's own json-file logs, with the kubelet's sizes: five files of 10 MiB.",
-        "So `docker logs` works on them, and nothing is written twice.",
+        "They are in Docker's own json-file logs, with the kubelet's sizes. They are written in CRI's format besides for "
+        "pods that mount them, and for all with `--pod-logs-dir`; what is rotated there is not compressed.",
+        "So `docker logs` works on them, and nothing is written twice for nothing.",
     ),
     Difference(
         "vkprovider.model.labels",
@@ -263,12 +302,6 @@ _API = (
         "Docker would keep it for ever, and nobody would know of it.",
     ),
     Difference(
-        "vkprovider.server.logs",
-        "`kubectl logs --timestamps` shows nanoseconds.",
-        "It shows nine digits too, but the last three are 0.",
-        "Within vkprovider times are exact to the microsecond.",
-    ),
-    Difference(
         "vkprovider.server.serving",
         "Where port 10250 is taken the kubelet does not start.",
         "Any free port is taken instead, and registered; with `--port` it is that port or none.",
@@ -286,16 +319,13 @@ SECTIONS: Mapping[str, tuple[Difference, ...]] = {
     "The kubelet's API": _API,
 }
 
-_NO_EVICTION = "the node ends no pod to make room"
-_NO_IMAGE_GC = "images are left alone"
-_NO_CGROUP = "there are no cgroups of pods or of the node"
+_NO_CGROUP = "there is no cgroup of the node, and one of a pod is part of making its containers"
 _NO_BLOCK_VOLUMES = "there are no volumes of block devices"
 _LOOKED_AT_ONCE = "a pod's containers are looked at in one go; while the engine does not answer, the node is not ready"
 
 UNSENT_EVENTS: Mapping[str, str] = {
-    "ExceededGracePeriod": _NO_EVICTION + "; other ends have no limit beyond their grace",
-    "Preempting": _NO_EVICTION,
-    "EvictionThresholdMet": _NO_EVICTION,
+    "ExceededGracePeriod": "nothing waits for an end beyond its grace",
+    "Preempting": "the node ends no pod for the sake of another",
     "FailedPodSandBoxStatus": _LOOKED_AT_ONCE,
     "FailedSync": _LOOKED_AT_ONCE,
     "FailedCreatePodContainer": _NO_CGROUP,
@@ -320,9 +350,6 @@ UNSENT_EVENTS: Mapping[str, str] = {
     "FileSystemResizeSuccessful": _NO_BLOCK_VOLUMES,
     "FailedValidation": "it is about pods from files and URLs",
     "KubeletSetupFailed": "a node that cannot be set up says so and ends",
-    "InvalidDiskCapacity": _NO_IMAGE_GC,
-    "FreeDiskSpaceFailed": _NO_IMAGE_GC,
-    "ImageGCFailed": _NO_IMAGE_GC,
     "ContainerGCFailed": "a removal that fails is tried again, and said in the log",
     "MissingClusterDNS": "without `--cluster-dns` every pod has the resolver of its node, and it would be said of each",
 }

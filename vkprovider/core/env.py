@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from vkprovider.core.downward import Quantity, container_named, metadata_field, resource_field
-from vkprovider.core.expansion import expand
+from vkprovider.core.expansion import check_size, expand
 from vkprovider.core.faults import Fault
 from vkprovider.core.objects import Objects, config_map_text, content_of, secret_bytes
 from vkprovider.errors import SpecError, VkError
@@ -56,6 +56,7 @@ def resolve_env(
     ``objects`` holds all that ``needed_objects`` names. Raises Fault where what a variable needs is missing.
     """
     variables: dict[str, str] = {}
+    size = 0
     known = ChainMap(variables, dict(services))
     for source in container.env_from:
         found = _object_of(source, pod)
@@ -72,6 +73,8 @@ def resolve_env(
                 value = _sourced(var.value_from, pod, objects)
         if value is not None:
             variables[var.name] = value
+            size += len(value)
+            check_size(size, "environment variables")
     return (*variables.items(), *((name, value) for name, value in services.items() if name not in variables))
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from vkprovider.core.actions import ProbeTarget
-from vkprovider.core.expansion import expand
+from vkprovider.core.expansion import expand_all
+from vkprovider.core.faults import Fault
 from vkprovider.core.sidecars import Kind
 from vkprovider.core.standing import Standing, is_up
 from vkprovider.core.view import PodView, Verdicts
@@ -63,5 +64,8 @@ def _expanded(probe: Probe, container: Container) -> Probe:
     if probe.exec is None:
         return probe
     variables = {variable.name: variable.value for variable in container.env}
-    command = tuple(expand(word, variables) for word in probe.exec.command)
+    try:
+        command = expand_all(probe.exec.command, variables)
+    except Fault:  # it cannot be run, expanded or not
+        return probe
     return msgspec.structs.replace(probe, exec=msgspec.structs.replace(probe.exec, command=command))

@@ -24,13 +24,14 @@ from vkprovider.engine.execs import Execs
 from vkprovider.engine.images import Images
 from vkprovider.engine.kernel_limits import KernelLimits
 from vkprovider.engine.log_copies import LogCopies
+from vkprovider.engine.log_tails import LogTails
 from vkprovider.engine.logins import Logins
 from vkprovider.engine.machine_files import MachineFiles
 from vkprovider.engine.pod_cgroups import CGROUPFS, PodCgroups
 from vkprovider.engine.process_users import ProcessUsers
 from vkprovider.engine.sandbox_source import SandboxSource
 from vkprovider.engine.streaming import Streaming
-from vkprovider.engine.streams import attach, logs
+from vkprovider.engine.streams import attach, followed, logs
 from vkprovider.engine.tools import Tools
 from vkprovider.engine.unary import Unary
 from vkprovider.engine.usage import EngineUsage
@@ -92,9 +93,8 @@ class DockerEngine:
         )
         self._users = ProcessUsers()
         self._pod_cgroups = PodCgroups()
-        self._log_copies = LogCopies(
-            self._unary, self._streaming, lambda container_id, since: self.logs(container_id, follow=True, since=since)
-        )
+        self._log_tails = LogTails()
+        self._log_copies = LogCopies(self._unary, self._streaming)
         self._has_run: set[ContainerID] = set()  # adopted after they had run: to start them would run them twice
 
     @property
@@ -225,7 +225,9 @@ class DockerEngine:
         tail: int | None = None,
         since: datetime | None = None,
     ) -> AsyncIterator[LogLine]:
-        return logs(self._unary, self._streaming, container_id, follow=follow, tail=tail, since=since)
+        if follow:
+            return followed(self._unary, self._streaming, self._log_tails, container_id, tail=tail, since=since)
+        return logs(self._unary, self._streaming, container_id, tail=tail, since=since)
 
     async def copy_log(self, container_id: ContainerID, target: LogTarget) -> None:
         await self._log_copies.copy(container_id, target)

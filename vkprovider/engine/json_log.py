@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 CHUNK = 1 << 20  # bytes read at a time; a single entry is far shorter
+_LONGEST = 128 * 1024  # bytes of an entry at most: 16 KiB, of which each may be written as six
 HEAD = 4096  # bytes by which a file is known again: the number of an inode may have another owner by then
 _MISSING = 2  # names without a file that say that no more follow; one may be missing while files are renamed
 
@@ -74,10 +75,10 @@ class JsonLog:
                 return
         self._files.extend(reversed(found))
 
-    def read(self) -> bytes:
+    def read(self, size: int = CHUNK) -> bytes:
         """Some whole entries; none where there are no more now. To be called after ``look``."""
         while self._files:
-            data = os.pread(self._files[0].descriptor, CHUNK, self._offset)
+            data = os.pread(self._files[0].descriptor, max(size, _LONGEST), self._offset)
             end = data.rfind(b"\n") + 1
             if end:
                 self._offset += end
@@ -86,6 +87,22 @@ class JsonLog:
                 break
             self._drop_oldest()  # nothing is written to it any more: there is a newer one
         return b""
+
+    def go_to_last(self, count: int) -> None:
+        """Read on with the last so many entries."""
+        for place in reversed(range(len(self._files))):
+            begin, found = _last_entries(self._files[place].descriptor, count)
+            count -= found
+            if not count or not place:
+                for _ in range(place):
+                    self._drop_oldest()
+                self._offset = begin
+                return
+
+    def skip_files_before(self, timestamp: float) -> None:
+        """Leave out files that were not written to since then, in seconds since 1970."""
+        while len(self._files) > 1 and os.fstat(self._files[0].descriptor).st_mtime < timestamp:
+            self._drop_oldest()
 
     def close(self) -> None:
         while self._files:
@@ -117,6 +134,21 @@ class JsonLog:
                 continue
             missing = 0
             yield _File(descriptor, os.fstat(descriptor).st_ino)
+
+
+def _last_entries(descriptor: int, count: int) -> tuple[int, int]:
+    """Where the last so many entries of a file begin, and how many there are."""
+    found, position = -1, os.fstat(descriptor).st_size  # the last newline begins no entry
+    while position > 0:
+        begin = max(0, position - CHUNK)
+        block = os.pread(descriptor, position - begin, begin)
+        at = len(block)
+        while (at := block.rfind(b"\n", 0, at)) >= 0:
+            found += 1
+            if found == count:
+                return begin + at + 1, count
+        position = begin
+    return 0, found + 1
 
 
 def _inode(path: str) -> int:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
-from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -17,24 +14,23 @@ from vkprovider.engine.log_copier import Report
 from vkprovider.engine.log_copy import Order
 from vkprovider.engine.log_relay import relay
 from vkprovider.engine.streaming import Streaming
+from vkprovider.engine.streams import ended, logs
 from vkprovider.engine.unary import Unary
-from vkprovider.errors import EngineError, EngineNotFound
+from vkprovider.errors import EngineError
 from vkprovider.model.refs import ContainerID
-from vkprovider.ports import LogLine, LogTarget
+from vkprovider.ports import LogTarget
 
 PROGRAM = (sys.executable, "-P", "-m", "vkprovider.engine.log_copier")
 _REPORT = msgspec.json.Decoder(Report)
-Said = Callable[[ContainerID, datetime | None], AsyncIterator[LogLine]]
 log = structlog.get_logger()
 
 
 class LogCopies:
-    """``said`` gives what a container says from some time on. The process is there from the first copy on."""
+    """The process is there from the first copy on."""
 
-    def __init__(self, unary: Unary, streaming: Streaming, said: Said) -> None:
+    def __init__(self, unary: Unary, streaming: Streaming) -> None:
         self._unary = unary
         self._streaming = streaming
-        self._said = said
         self._copier: _Copier | None = None
         self._starting = asyncio.Lock()
 
@@ -45,7 +41,8 @@ class LogCopies:
         report = await self._copied(container_id, source, target) if source else Report(container_id, unreadable=True)
         if report.unreadable:
             try:
-                await relay(partial(self._said, container_id), target)
+                said = partial(logs, self._unary, self._streaming, container_id, follow=True)
+                await relay(lambda since: said(since=since), target)
             except OSError as exc:
                 raise EngineError(f"the log file cannot be written: {exc}") from exc
         elif report.error:
@@ -59,21 +56,16 @@ class LogCopies:
         copier = await self._running()
         order = Order(container_id, source, target.path, target.note, target.limits)
         report = copier.begin(order)
-        ended = asyncio.create_task(self._until_ended(container_id))
+        end = asyncio.create_task(ended(self._streaming, container_id))
         try:
-            await asyncio.wait((ended, report), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((end, report), return_when=asyncio.FIRST_COMPLETED)
             if not report.done():
-                ended.result()
+                end.result()
                 copier.tell(Order(container_id, ended=True))
             return await report
         finally:
-            ended.cancel()
+            end.cancel()
             copier.drop(container_id)
-
-    async def _until_ended(self, container_id: ContainerID) -> None:
-        with suppress(EngineNotFound):
-            async with self._streaming.open("POST", f"/containers/{container_id}/wait") as answer:
-                await answer.read()
 
     async def _running(self) -> _Copier:
         async with self._starting:

@@ -35,8 +35,13 @@ def reading(answer: Json, host_config: Json) -> Reading | None:
         processes=pids.get("current", 0),  # it counts threads, and tells nothing else
         threads=pids.get("current", 0),
         threads_max=_limit(pids.get("limit")),
-        network=tuple(_interface(name, counts) for name, counts in (answer.get("networks") or {}).items()),
+        network=tuple(_networks(answer)) if has_own_network(host_config) else (),
     )
+
+
+def has_own_network(host_config: Json) -> bool:
+    """Neither the host's nor that of another container, of which the engine tells all who share it."""
+    return not str(host_config.get("NetworkMode", "")).startswith(("host", "container:"))
 
 
 def _cpu(cpu: Json, host_config: Json) -> CpuUsage:
@@ -86,9 +91,10 @@ def _io(blkio: Json) -> Iterator[DeviceIo]:
         yield msgspec.structs.replace(DeviceIo(major=major, minor=minor), **found)
 
 
-def _interface(name: str, counts: Json) -> InterfaceUsage:
-    fields = {f"{way}_{what}": counts.get(f"{way}_{what}", 0) for way in ("rx", "tx") for what in _COUNTED}
-    return msgspec.structs.replace(InterfaceUsage(name=name), **fields)
+def _networks(answer: Json) -> Iterator[InterfaceUsage]:
+    for name, counts in (answer.get("networks") or {}).items():
+        fields = {f"{way}_{what}": counts.get(f"{way}_{what}", 0) for way in ("rx", "tx") for what in _COUNTED}
+        yield msgspec.structs.replace(InterfaceUsage(name=name), **fields)
 
 
 def _limit(number: int | None) -> int:

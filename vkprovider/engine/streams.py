@@ -3,15 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime
+from functools import partial
 
 from vkprovider.engine.attached import AttachedStreams
 from vkprovider.engine.log_lines import FramedLog, TerminalLog
+from vkprovider.engine.log_tails import LogTails
 from vkprovider.engine.streaming import Streaming
 from vkprovider.engine.unary import Unary
+from vkprovider.errors import EngineNotFound
 from vkprovider.model.refs import ContainerID
 from vkprovider.ports import LogLine
+
+
+async def ended(streaming: Streaming, container_id: ContainerID) -> None:
+    """Wait until a container that was started runs no more, or is gone."""
+    with suppress(EngineNotFound):
+        async with streaming.open("POST", f"/containers/{container_id}/wait") as answer:
+            await answer.read()
+
+
+async def followed(
+    unary: Unary,
+    streaming: Streaming,
+    tails: LogTails,
+    container_id: ContainerID,
+    *,
+    tail: int | None = None,
+    since: datetime | None = None,
+) -> AsyncGenerator[LogLine]:
+    """The output recorded so far and what comes until the container ends, from the engine's files where that can be."""
+    inspected = await unary.call("GET", f"/containers/{container_id}/json")
+    path = inspected.get("LogPath") or ""  # none of a container that was never started
+    lines = tails.follow(path, partial(ended, streaming, container_id), tail, since)
+    try:
+        async with aclosing(lines):
+            async for line in lines:
+                yield line
+    except OSError:
+        async with aclosing(logs(unary, streaming, container_id, follow=True, tail=tail, since=since)) as told:
+            async for line in told:
+                yield line
 
 
 async def logs(

@@ -20,7 +20,7 @@ from vkprovider.engine.cgroups import Cgroup, Cgroups
 from vkprovider.engine.convert import instant
 from vkprovider.engine.engine_process import process_id
 from vkprovider.engine.machine_files import MachineFiles
-from vkprovider.engine.stats_answers import reading
+from vkprovider.engine.stats_answers import has_own_network, reading
 from vkprovider.engine.unary import Unary
 from vkprovider.errors import EngineNotFound
 from vkprovider.model.refs import ContainerID
@@ -121,11 +121,10 @@ class EngineUsage:
         if not answer["State"].get("Running") or started_at is None:
             return None
         config = answer["HostConfig"]
-        joined = str(config.get("NetworkMode", "")).startswith(("host", "container:"))
-        pid = answer["State"].get("Pid", 0)
+        pid, own = answer["State"].get("Pid", 0), has_own_network(config)
         return Inspected(
             started_at=started_at,
-            cgroup=await asyncio.to_thread(self._cgroups.find, container_id, pid, own_network=not joined),
+            cgroup=await asyncio.to_thread(self._cgroups.find, container_id, pid, own_network=own),
             host_config=config,
             log_path=answer.get("LogPath") or "",
             upper_dir=((answer.get("GraphDriver") or {}).get("Data") or {}).get("UpperDir") or "",

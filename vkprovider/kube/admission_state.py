@@ -10,11 +10,11 @@ import msgspec
 
 from vkprovider.errors import ApiNotFound, ApiUnavailable, SpecError
 from vkprovider.kube.client import ApiClient, Json
+from vkprovider.kube.kept_configuration import MUTATING, VALIDATING
 from vkprovider.kube.node_api import NODES
 from vkprovider.kube.object_index import ObjectIndex
 from vkprovider.kube.reflector import Reflector
-from vkprovider.kube.resources import Place, Resource
-from vkprovider.kube.webhook_registration import CONFIGURATIONS
+from vkprovider.kube.resources import NAMESPACES, Place, Resource
 from vkprovider.ports import WaitingClock
 from vkprovider.sidecarset.admission import Cluster
 from vkprovider.sidecarset.destination import DestinationSettings
@@ -22,7 +22,6 @@ from vkprovider.sidecarset.model import SidecarSet, sidecar_set
 from vkprovider.sidecarset.validation import findings
 from vkprovider.sidecarset.webhook_configuration import KRUISE, NAME
 
-NAMESPACES = Resource("namespaces")
 SIDECAR_SETS = Resource("sidecarsets", "apps.kruise.io", "v1alpha1")
 PATIENCE_SECONDS = 3.0  # with the first lists: less than the API server has with us
 
@@ -40,15 +39,16 @@ class AdmissionState:
         self._namespaces: ObjectIndex[dict[str, str]] = ObjectIndex(_labels)
         self._nodes: ObjectIndex[str] = ObjectIndex(_name, changed)
         self._kruise: ObjectIndex[str] = ObjectIndex(_name)
-        self._own: ObjectIndex[str] = ObjectIndex(_name, changed)
+        self._own: tuple[ObjectIndex[str], ...] = (ObjectIndex(_name, changed), ObjectIndex(_name, changed))
 
     def watches(self) -> Iterator[Coroutine[Any, Any, None]]:
         """To be run, each until it is cancelled; beside ``watch_sets``."""
         ours = "=".join(self._destination.type)
         yield self._namespaces.run(self._updates(NAMESPACES.at()))
         yield self._nodes.run(self._updates(NODES.at(), labelSelector=ours))
-        yield self._kruise.run(self._updates(CONFIGURATIONS.at(), fieldSelector=f"metadata.name={KRUISE}"))
-        yield self._own.run(self._updates(CONFIGURATIONS.at(), fieldSelector=f"metadata.name={NAME}"))
+        yield self._kruise.run(self._updates(MUTATING.at(), fieldSelector=f"metadata.name={KRUISE}"))
+        for own, kind in zip(self._own, (MUTATING, VALIDATING), strict=True):
+            yield own.run(self._updates(kind.at(), fieldSelector=f"metadata.name={NAME}"))
 
     async def watch_sets(self) -> None:
         """To be run once the kind is defined."""
@@ -67,16 +67,21 @@ class AdmissionState:
 
     async def cluster(self, namespace: str) -> Cluster:
         """The cluster as it is now to a pod of that namespace. Raises ApiError where it could not yet be read."""
+        sets = await self.sets()
+        labels = await self._labels_of(namespace)
+        return Cluster(destination=self.destination(), namespace_labels=labels, sets=sets or ())
+
+    async def sets(self) -> tuple[SidecarSet, ...] | None:
+        """The SidecarSets that are ours to inject; None where OpenKruise is there, and injects.
+
+        Raises ApiError where they could not yet be read.
+        """
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self.known()
         except TimeoutError:
             raise ApiUnavailable("SidecarSets, namespaces and nodes have not yet been read since the start") from None
-        return Cluster(
-            destination=self.destination(),
-            namespace_labels=await self._labels_of(namespace),
-            sets=() if self._stands_down else self._sets.all(),
-        )
+        return None if self._stands_down else self._sets.all()
 
     @property
     def _stands_down(self) -> bool:

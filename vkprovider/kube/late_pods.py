@@ -16,12 +16,12 @@ import structlog
 
 from vkprovider.core.actions import PodEvent
 from vkprovider.errors import ApiConflict, ApiError, ApiForbidden, ApiInvalid, ApiNotFound, SpecError
-from vkprovider.kube.admission_state import NAMESPACES, SIDECAR_SETS
+from vkprovider.kube.admission_state import SIDECAR_SETS
 from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import MERGE, ApiClient, Json
 from vkprovider.kube.event_recorder import EventRecorder
 from vkprovider.kube.reflector import Changed, Replaced, Update
-from vkprovider.kube.resources import PODS
+from vkprovider.kube.resources import NAMESPACES, PODS
 from vkprovider.kube.status_merge import OVER
 from vkprovider.model.refs import PodUID
 from vkprovider.ports import WaitingClock

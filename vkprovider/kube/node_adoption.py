@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vkprovider.core.placement import Taint
-from vkprovider.kube.node_object import OWN_VERSION, TAINT_ANNOTATION, taint_object
+from vkprovider.kube.node_object import DEVICES_ANNOTATION, OWN_VERSION, TAINT_ANNOTATION, taint_object
 from vkprovider.kube.node_settings import NodeSettings
 
 Json = Mapping[str, Any]
@@ -33,7 +33,10 @@ def adoption_patch(existing: Json, wanted: Json, settings: NodeSettings) -> dict
     labels = changed(existing["metadata"].get("labels") or {}, wanted["metadata"]["labels"])
     if labels:
         metadata["labels"] = labels
-    annotations = changed(existing["metadata"].get("annotations") or {}, wanted["metadata"]["annotations"])
+    present = existing["metadata"].get("annotations") or {}
+    offered = ",".join(sorted(offered_devices(existing) | offered_devices(wanted)))
+    own = wanted["metadata"]["annotations"] | ({DEVICES_ANNOTATION: offered} if offered else {})
+    annotations = changed(present, own)
     patch: dict[str, Any] = {}
     if TAINT_ANNOTATION in annotations:
         if settings.node_restriction:
@@ -46,6 +49,12 @@ def adoption_patch(existing: Json, wanted: Json, settings: NodeSettings) -> dict
     if annotations:
         metadata["annotations"] = annotations
     return patch | ({"metadata": metadata} if metadata else {})
+
+
+def offered_devices(node: Json) -> set[str]:
+    """The extended resources that a Node has or had from us; those that users have given it are not among them."""
+    annotated = (node["metadata"].get("annotations") or {}).get(DEVICES_ANNOTATION, "")
+    return {name for name in annotated.split(",") if name}
 
 
 def changed(present: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:

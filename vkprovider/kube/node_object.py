@@ -22,6 +22,7 @@ KUBERNETES_VERSION = "1.34.0"  # whose kubelet this node behaves as
 OWN_VERSION = "-vkprovider-"  # what tells a Node of vkprovider's from a kubelet's
 MAX_IMAGES, MAX_NAMES = 50, 5
 TAINT_ANNOTATION = "vkprovider/registered-taint"
+DEVICES_ANNOTATION = "vkprovider/devices"  # the names of all that this node has ever offered
 
 _ATTACH_ANNOTATION = "volumes.kubernetes.io/controller-managed-attach-detach"
 _GO_ARCHITECTURES = {
@@ -60,6 +61,9 @@ class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
 def build_node(facts: MachineFacts, settings: NodeSettings, conditions: list[dict[str, Any]]) -> dict[str, Any]:
     """The v1.Node to register."""
     annotations = {_ATTACH_ANNOTATION: "true", TAINT_ANNOTATION: str(settings.taint or "")}
+    devices = node_devices(facts, settings)
+    if devices:
+        annotations[DEVICES_ANNOTATION] = ",".join(sorted(devices))
     node: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Node",

@@ -20,7 +20,7 @@ from vkprovider.errors import ApiConflict, ApiError, ApiForbidden, ApiNotFound, 
 from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import MERGE, STRATEGIC_MERGE
 from vkprovider.kube.insistence import insist
-from vkprovider.kube.node_adoption import adoption_patch, changed, foreign_kubelet
+from vkprovider.kube.node_adoption import adoption_patch, changed, foreign_kubelet, offered_devices
 from vkprovider.kube.node_api import NODES, Api, Json
 from vkprovider.kube.node_conditions import (
     RUNTIME_DOWN,
@@ -217,9 +217,10 @@ class NodeRegistrar:
         wrong = changed(node["metadata"].get("labels") or {}, platform_labels(facts))
         if wrong:
             self._keep(await self._api.patch(self._place, {"metadata": {"labels": wrong}}, MERGE))
-        if self._is_new(status) or not same_conditions(before, conditions):
+        gone = offered_devices(node) & (status_before.get("capacity") or {}).keys() - status["capacity"].keys()
+        if self._is_new(status) or not same_conditions(before, conditions) or gone:
             place = self._place._replace(subresource="status")
-            self._keep(await self._api.patch(place, _patch(status), STRATEGIC_MERGE))
+            self._keep(await self._api.patch(place, _patch(status, gone), STRATEGIC_MERGE))
             self._sent_now(status)
         self._tell_all(transitions(self._settings.name, before, conditions))
         self._tell_of_others(node, facts)
@@ -276,8 +277,10 @@ class NodeRegistrar:
             poke.cancel()
 
 
-def _patch(status: Json) -> Json:
-    """For a strategic merge: conditions of others stay. Addresses are replaced, for their key, the type, is not unique
-    (component-helpers/node/util/status.go).
+def _patch(status: Json, gone: Iterable[str]) -> Json:
+    """For a strategic merge: conditions of others stay, and resources but those that are ``gone``. Addresses are
+    replaced, for their key, the type, is not unique (component-helpers/node/util/status.go).
     """
-    return {"status": {**status, "addresses": [*status["addresses"], {"$patch": "replace"}]}}
+    without = dict.fromkeys(gone)
+    left = {field: {**status[field], **without} for field in ("capacity", "allocatable")}
+    return {"status": {**status, **left, "addresses": [*status["addresses"], {"$patch": "replace"}]}}

@@ -44,6 +44,7 @@ class Place(NamedTuple):
 
 
 PODS = Resource("pods")
+NAMESPACES = Resource("namespaces")
 EVENTS = Resource("events")
 CONFIG_MAPS = Resource("configmaps")
 SECRETS = Resource("secrets")

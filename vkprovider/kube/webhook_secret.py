@@ -9,10 +9,10 @@ from datetime import timedelta
 
 import structlog
 
-from vkprovider.errors import ApiConflict, ApiNotFound
+from vkprovider.errors import ApiNotFound
 from vkprovider.kube.authorities import Authority, next_is_due, standing
 from vkprovider.kube.client import MERGE, ApiClient, Json
-from vkprovider.kube.resources import SECRETS
+from vkprovider.kube.resources import NAMESPACES, SECRETS
 from vkprovider.ports import Clock
 
 NAME = "vkprovider-webhook-authority"
@@ -67,9 +67,9 @@ class AuthoritySecret:
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": NAME}, "type": "Opaque", "data": data}
         try:
             await self._api.create(SECRETS.at(self._namespace), body)
-        except ApiNotFound as exc:
-            hint = f"kubectl create namespace {self._namespace}, or name another with --namespace"
-            raise ApiConflict(f"{exc}: {hint}") from exc
+        except ApiNotFound:
+            await self._api.create(NAMESPACES.at(), {"metadata": {"name": self._namespace}})
+            await self._api.create(SECRETS.at(self._namespace), body)
 
 
 def _encoded(blocks: Iterable[bytes]) -> str:

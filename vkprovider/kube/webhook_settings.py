@@ -11,6 +11,7 @@ import msgspec
 
 from vkprovider.config import ConfigError
 from vkprovider.kube.node_resources import duration, pairs
+from vkprovider.kube.node_settings import DEFAULT_TAINT
 from vkprovider.model import names
 from vkprovider.sidecarset.destination import DestinationSettings
 
@@ -28,6 +29,7 @@ class WebhookFlags(msgspec.Struct, frozen=True, kw_only=True):
     service: str = ""  # NAMESPACE/NAME
     namespace: str = NAMESPACE
     ca_life: str = ""  # as Go writes durations: 8760h
+    taint: str = DEFAULT_TAINT.key
     destination_labels: tuple[str, ...] = ()  # each KEY=VALUE[,KEY=VALUE...]
 
 
@@ -76,7 +78,7 @@ def load_webhook_settings(flags: WebhookFlags) -> WebhookSettings:
         service=_service(flags.service),
         namespace=flags.namespace,
         authority_life=life,
-        destination=_destination(flags.destination_labels),
+        destination=_destination(flags),
     )
 
 
@@ -101,12 +103,14 @@ def _service(given: str) -> tuple[str, str] | None:
     return namespace, name
 
 
-def _destination(given: tuple[str, ...]) -> DestinationSettings:
-    labels = pairs("--destination-label", given)
+def _destination(flags: WebhookFlags) -> DestinationSettings:
+    labels = pairs("--destination-label", flags.destination_labels)
     for key, value in labels.items():
         _check(f"--destination-label: key {key!r}", names.qualified(key))
         _check(f"--destination-label: value {value!r} of {key}", names.label_value(value))
-    return DestinationSettings(labels=tuple(labels.items())) if labels else DestinationSettings()
+    _check(f"--taint: key {flags.taint!r}", names.qualified(flags.taint))
+    usual = DestinationSettings(taint=flags.taint)
+    return msgspec.structs.replace(usual, labels=tuple(labels.items())) if labels else usual
 
 
 def _check(what: str, complaints: Iterable[str]) -> None:

@@ -207,12 +207,18 @@ class DiskUsage(msgspec.Struct, frozen=True, kw_only=True):
     images: int = 0
 
 
+ClaimName = tuple[str, str]
+"""A PersistentVolumeClaim by its namespace and name."""
+
+
 class VolumeUse(msgspec.Struct, frozen=True, kw_only=True):
     """What a pod's volume takes of its file system. ``claim`` names the PersistentVolumeClaim that it is made from, in
-    the pod's namespace; such a one outlives the pod, and what it takes is not the pod's.
+    the pod's namespace; such a one outlives the pod, and what it takes is not the pod's. What is not ``on_disk`` is
+    part of the memory that the pod uses.
     """
 
     name: str
     use: DiskUse
     file_system: FileSystem
     claim: str = ""
+    on_disk: bool = True

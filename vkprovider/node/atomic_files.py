@@ -46,6 +46,7 @@ def stage(volume: str, files: Iterable[File], now: datetime) -> str | None:
 def publish(volume: str, staged: str, files: Iterable[File]) -> None:
     """Show the staged files instead of the present ones, and remove those. Raises OSError."""
     tops = {file.path.partition("/")[0] for file in files}
+    kept = tops | {_DATA}
     for top in sorted(tops):
         if not os.path.lexists(os.path.join(volume, top)):
             os.symlink(os.path.join(_DATA, top), os.path.join(volume, top))
@@ -57,7 +58,7 @@ def publish(volume: str, staged: str, files: Iterable[File]) -> None:
     with os.scandir(volume) as entries:
         left = list(entries)
     for entry in left:
-        if entry.is_symlink() and entry.name not in {*tops, _DATA}:
+        if entry.is_symlink() and entry.name not in kept:
             os.unlink(entry)
         elif entry.name.startswith(_OWN_PREFIX) and entry.name not in {staged, _DATA}:
             shutil.rmtree(entry)

@@ -8,8 +8,16 @@ import re
 
 _NOSUID, _NODEV, _BIND, _PRIVATE = 0x2, 0x4, 0x1000, 0x40000
 _DETACH, _NOFOLLOW = 0x2, 0x8
+_SYS_ADMIN = 21
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def may_mount() -> bool:
+    """Whether this process has the right to; something else may yet forbid it."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        capabilities = next((line for line in status if line.startswith("CapEff:")), "CapEff: 0").split()[1]
+    return bool(int(capabilities, 16) >> _SYS_ADMIN & 1)
 
 
 def mount_tmpfs(path: str) -> None:

@@ -33,9 +33,9 @@ def make_pod_dir(path: str) -> None:
 class PodDirs:
     """``root`` is an absolute path that both this process and the engine know under this name.
 
-    ``memory`` is that of a tmpfs, for what is never to be on disk; "" where this process cannot mount what the engine
-    sees. It may be set until the first pod comes. ``logs_root`` is where all pods' logs are to lie; "" for those alone
-    that mount them, each with its pod.
+    ``memory`` is that of a tmpfs for what is never to be on disk, see ``secret_memory``; "" where this process cannot
+    mount what the engine sees. It may be set until the first pod comes. ``logs_root`` is where all pods' logs are to
+    lie; "" for those alone that mount them, each with its pod.
     """
 
     def __init__(self, root: str, memory: str = "", logs_root: str = "") -> None:

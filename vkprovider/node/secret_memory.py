@@ -1,7 +1,7 @@
 """Where what is secret lies: on a tmpfs of the node's own, never on disk (pkg/volume/secret, an emptyDir in memory).
 
-One for all pods of a node. It outlives the process, since containers have what is in it mounted, and the next one
-takes it over; it goes when nothing is in it any more.
+One for all pods of a node, mounted for the first that needs it. It outlives the process, since containers have what is
+in it mounted, and the next one takes it over; it goes when nothing is in it any more.
 """
 
 from __future__ import annotations
@@ -23,48 +23,39 @@ ON_DISK = (
 _NAME = "memory"  # in the node's directory
 
 
-async def open_memory(directory: Path, engine: EngineInfo) -> str:
-    """The path of the tmpfs in a node's directory, mounted if it is not yet; "" where this process cannot mount what
-    the engine sees.
-
-    Raises OSError where the directory cannot be written.
-    """
-    if not engine.shares_mounts:
-        return ""
-    path = directory / _NAME
-    try:
-        await asyncio.to_thread(_mount, path)
-    except PermissionError:
-        return ""
-    return str(path)
+def memory_of(directory: Path, engine: EngineInfo) -> str:
+    """The path of the tmpfs in a node's directory; "" where this process cannot mount what the engine sees."""
+    return str(directory / _NAME) if engine.shares_mounts and mounting.may_mount() else ""
 
 
-async def open_shared(directory: Path, state_dir: Path, engine: ContainerEngine) -> str:
-    """The same, and make sure that the engine sees it, and the state directory, as this process does.
+async def shared_memory(directory: Path, state_dir: Path, engine: ContainerEngine) -> str:
+    """The same, mounted, once it is certain that the engine sees it, and the state directory, as this process does.
 
     Raises ConfigError, EngineError, OSError: see ``check_shared``.
     """
-    memory = await open_memory(directory, await engine.info())
+    memory = memory_of(directory, await engine.info())
     if memory:
         try:
+            await asyncio.to_thread(mount_memory, memory)
             await check_shared(Path(memory), engine)
             return memory
-        except ConfigError:
+        except (ConfigError, PermissionError):
             await close_memory(memory)
     await check_shared(state_dir, engine)
     return ""
+
+
+def mount_memory(path: str) -> None:
+    """Have the tmpfs there, mounted if it is not yet. Raises OSError; PermissionError where that is not allowed."""
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    if not os.path.ismount(path):
+        mounting.mount_tmpfs(path)
 
 
 async def close_memory(path: str) -> None:
     """Unmount a tmpfs that is empty, and leave one that is not; "" is none."""
     if path:
         await asyncio.to_thread(_unmount, path)
-
-
-def _mount(path: Path) -> None:
-    path.mkdir(mode=0o700, exist_ok=True)
-    if not os.path.ismount(path):
-        mounting.mount_tmpfs(str(path))
 
 
 def _unmount(path: str) -> None:

@@ -32,6 +32,8 @@ def resolve(sub_path: SubPath, *, pinned: bool) -> str:
             found = _walk(root, os.path.relpath(target, root).split(os.sep))
             try:
                 return _pin(found, sub_path.pin) if pinned else target
+            except PermissionError:  # of mounting: what has the right to may still be forbidden to
+                return target
             finally:
                 os.close(found)
     except (OSError, ValueError) as exc:

@@ -36,6 +36,7 @@ from vkprovider.node.image_volumes import ImageVolumes
 from vkprovider.node.log_dirs import make_log_directories
 from vkprovider.node.ownership import give_to_group, is_of_group
 from vkprovider.node.pod_dirs import PodDirs, make_pod_dir
+from vkprovider.node.secret_memory import mount_memory
 from vkprovider.ports import Clock, ContainerEngine
 
 
@@ -186,6 +187,10 @@ def _make_link(link: str, path: str) -> None:
 def _keep_in_memory(path: str, secrets: str) -> str:
     """Where a secret volume is, with a link to it at ``path``. One that was begun on disk stays there."""
     if os.path.isdir(path) and not os.path.islink(path):
+        return path
+    try:
+        mount_memory(os.path.dirname(secrets))
+    except PermissionError:
         return path
     target = os.path.join(secrets, os.path.basename(path))
     make_pod_dir(secrets)

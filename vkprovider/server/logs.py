@@ -13,14 +13,13 @@ from vkprovider.server.queries import LogOptions
 async def log_bytes(engine: ContainerEngine, container_id: ContainerID, options: LogOptions) -> AsyncIterator[bytes]:
     """The body of the answer, piece by piece (cri-client/pkg/logs/logs.go)."""
     lines = engine.logs(container_id, follow=options.follow, tail=options.tail, since=options.since)
-    left, unfinished = options.limit, set[str]()  # streams in the middle of a line, which has its time already
+    left, begins = options.limit, True
     async with aclosing(lines):  # type: ignore[type-var]
         async for line in lines:
             if line.stream not in options.streams or (options.since is not None and line.time < options.since):
                 continue
-            stamped = options.timestamps and line.stream not in unfinished
-            data = f"{line.stamp} ".encode() + line.data if stamped else line.data
-            (unfinished.discard if line.data.endswith(b"\n") else unfinished.add)(line.stream)
+            data = f"{line.stamp} ".encode() + line.data if options.timestamps and begins else line.data
+            begins = line.data.endswith(b"\n")
             yield data[:left]
             if left is not None:
                 left -= len(data)

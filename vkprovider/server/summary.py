@@ -117,7 +117,7 @@ def _pod(uid: PodUID, containers: Sequence[ContainerUsage], disks: Disks | None)
         found["volume"] = [fields.volume(disks.usage.at, each, identity.pod_namespace) for each in volumes]
     if disks.usage.engine is not None:
         own = [disks.usage.containers.get(each.container.id, ContainerDisk()) for each in apps]
-        uses = [use for disk in own for use in (disk.root, disk.logs)] + [v.use for v in volumes if not v.claim]
+        uses = [use for disk in own for use in (disk.root, disk.logs)] + [v.use for v in volumes if v.on_disk and not v.claim]
         found["ephemeral-storage"] = fields.file_system(disks.usage.at, disks.usage.engine, fields.together(uses))
     found["process_stats"] = {"process_count": sum(each.reading.processes for each in containers)}
     return found

@@ -1,4 +1,4 @@
-"""What the API server is answered when it asks about a pod that is to be created (admission.k8s.io/v1)."""
+"""What the API server is answered when it asks about a pod or a SidecarSet that is written (admission.k8s.io/v1)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 
 from vkprovider.errors import SpecError
+from vkprovider.sidecarset.conflicts import with_older, with_others
 from vkprovider.sidecarset.destination import DestinationSettings, destined, is_labelled
 from vkprovider.sidecarset.injection import inject
 from vkprovider.sidecarset.json_patch import json_patch
 from vkprovider.sidecarset.matching import matching
-from vkprovider.sidecarset.model import SidecarSet
+from vkprovider.sidecarset.model import SidecarSet, sidecar_set
+from vkprovider.sidecarset.validation import findings
 
 Json = dict[str, Any]
 
@@ -22,10 +24,11 @@ _VERSION = "admission.k8s.io/v1"
 
 
 class Request(msgspec.Struct, frozen=True, rename="camel"):
-    """The part of an AdmissionRequest that is read. ``object`` is the pod as it would be created."""
+    """The part of an AdmissionRequest that is read: what would be written, and what was there (None, if nothing)."""
 
     uid: str
     object: Json
+    old_object: Json | None = None
     namespace: str = ""
 
 
@@ -48,7 +51,7 @@ def read_review(body: bytes) -> Request:
     try:
         return msgspec.json.decode(body, type=Review).request
     except msgspec.MsgspecError as exc:
-        raise SpecError(f"this is no AdmissionReview about a pod: {exc}") from exc
+        raise SpecError(f"this is no AdmissionReview of an object that is written: {exc}") from exc
 
 
 def answer(request: Request, cluster: Cluster, now: datetime) -> Json:
@@ -59,11 +62,28 @@ def answer(request: Request, cluster: Cluster, now: datetime) -> Json:
     try:
         made = admitted(request.object, request.namespace, cluster, now)
     except SpecError as exc:
-        return _review({"uid": request.uid, "allowed": False, "status": {"code": 422, "message": str(exc)}})
+        return _refused(request, str(exc))
     response: Json = {"uid": request.uid, "allowed": True}
     if patch := json_patch(request.object, made):
         response |= {"patchType": "JSONPatch", "patch": b64encode(msgspec.json.encode(patch)).decode()}
     return _review(response)
+
+
+def answer_on_set(request: Request, others: Sequence[SidecarSet]) -> Json:
+    """The AdmissionReview that answers one about a SidecarSet, by what OpenKruise refuses: all of it at once."""
+    try:
+        written = sidecar_set(request.object)
+        told = [*findings(written), *with_others(written, others)]
+        if request.old_object is not None:
+            told += with_older(written, sidecar_set(request.old_object))
+    except SpecError as exc:
+        return _refused(request, str(exc))
+    return _refused(request, "; ".join(map(str, told))) if told else allowed(request)
+
+
+def allowed(request: Request) -> Json:
+    """The AdmissionReview that lets it be written as it is."""
+    return _review({"uid": request.uid, "allowed": True})
 
 
 def admitted(pod: Json, namespace: str, cluster: Cluster, now: datetime) -> Json:
@@ -75,6 +95,11 @@ def admitted(pod: Json, namespace: str, cluster: Cluster, now: datetime) -> Json
     if not is_labelled(made):
         return made
     return inject(made, matching(made, namespace, cluster.namespace_labels, cluster.sets), now)
+
+
+def _refused(request: Request, why: str) -> Json:
+    status = {"code": 422, "reason": "Invalid", "message": why}
+    return _review({"uid": request.uid, "allowed": False, "status": status})
 
 
 def _review(response: Json) -> Json:

@@ -20,7 +20,7 @@ from vkprovider.model.refs import ObjectRef
 from vkprovider.model.validation import metadata_findings
 from vkprovider.sidecarset.matching import covers
 from vkprovider.sidecarset.model import SidecarSet
-from vkprovider.sidecarset.twins import twin_names
+from vkprovider.sidecarset.twins import is_doubled, twin_names
 
 GROUP, KRUISE = "sidecarset.alibabacloud.com", "apps.kruise.io"
 SUBJECT_KIND = "SidecarSet"
@@ -133,12 +133,12 @@ def allowed(
 
 def container_names(sidecars: SidecarSet) -> frozenset[str]:
     """The containers that a pod has of a set: both twins of those that are upgraded hot."""
-    groups = (sidecars.spec.init_containers, sidecars.spec.containers)
+    groups = ((True, sidecars.spec.init_containers), (False, sidecars.spec.containers))
     return frozenset(
         name
-        for group in groups
+        for init, group in groups
         for container in group
-        for name in (twin_names(container.name) if container.hot else (container.name,))
+        for name in (twin_names(container.name) if is_doubled(container, init=init) else (container.name,))
     )
 
 

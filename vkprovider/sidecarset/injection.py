@@ -7,30 +7,33 @@ Sidecars of several sets come in the order of the sets' names, so the same pod a
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from vkprovider.errors import SpecError
 from vkprovider.sidecarset.model import AFTER, BEFORE, Raw, Sidecar, SidecarSet
 from vkprovider.sidecarset.pod_metadata import patched
 from vkprovider.sidecarset.records import injected_sets, records, twin_records
 from vkprovider.sidecarset.shared import INJECTED, by_name, shared_mounts, transferred, with_mounts
-from vkprovider.sidecarset.twins import twins
+from vkprovider.sidecarset.twins import is_doubled, twins
 
 
 class _Injected(msgspec.Struct, frozen=True):
-    """A container that the pod gets, and whether it goes before the pod's own."""
+    """A container that the pod gets of a set, and whether it goes before the pod's own."""
 
     container: Raw
     first: bool
+    origin: str
 
 
 def inject(pod: Mapping[str, Any], sets: Sequence[SidecarSet], now: datetime) -> Raw:
     """The pod with the sidecars of ``sets``, all of which match it; those that have injected it already add nothing.
 
-    Raises SpecError where an annotation of the pod cannot be read or merged: OpenKruise refuses such a pod too.
+    Raises SpecError where an annotation of the pod cannot be read or merged, for which OpenKruise refuses a pod too,
+    and where sets have containers of one name.
     """
     listed = injected_sets(pod)
     due = sorted((each for each in sets if each.name not in listed), key=lambda each: each.name)
@@ -40,10 +43,11 @@ def inject(pod: Mapping[str, Any], sets: Sequence[SidecarSet], now: datetime) ->
     patches = [patch for each in due for patch in each.spec.patch_pod_metadata]
     annotations = patched(metadata.get("annotations") or {}, patches)
     metadata["annotations"] = annotations | records(due, annotations, now) | twin_records(due, annotations)
-    init = sorted(_containers(due, pod, init=True), key=lambda each: str(each.container["name"]))
+    plain, init = (_distinct(_containers(due, pod, init=init)) for init in (False, True))
     if init:
+        init.sort(key=lambda each: str(each.container["name"]))
         spec["initContainers"] = _merged(spec.get("initContainers") or [], init)
-    spec["containers"] = _merged(spec.get("containers") or [], list(_containers(due, pod, init=False)))
+    spec["containers"] = _merged(spec.get("containers") or [], plain)
     for field, additional in (("volumes", _volumes(due)), ("imagePullSecrets", _pull_secrets(due))):
         if additional:
             spec[field] = by_name(spec.get(field) or [], additional)
@@ -56,9 +60,19 @@ def _containers(sets: Sequence[SidecarSet], pod: Mapping[str, Any], *, init: boo
             rules = sidecar.rules
             first = (rules.pod_inject_policy or (AFTER if init else BEFORE)) == BEFORE
             whole = Sidecar(rules, _with_pod(sidecar, pod))
-            doubled = rules.hot and (rules.native or not init)
-            for container in twins(whole) if doubled else (whole.container,):
-                yield _Injected(container, first)
+            for container in twins(whole) if is_doubled(rules, init=init) else (whole.container,):
+                yield _Injected(container, first, each.name)
+
+
+def _distinct(injected: Iterable[_Injected]) -> list[_Injected]:
+    """All of them. Raises SpecError where two have one name: OpenKruise refuses such sets when they are made."""
+    found: dict[str, _Injected] = {}
+    for each in injected:
+        name = each.container["name"]
+        other = found.setdefault(name, each)
+        if other is not each:
+            raise SpecError(f"SidecarSet {each.origin}: container {name} already exist in {other.origin}: rename it")
+    return list(found.values())
 
 
 def _with_pod(sidecar: Sidecar, pod: Mapping[str, Any]) -> Raw:

@@ -11,7 +11,7 @@ import msgspec
 from vkprovider.errors import SpecError
 from vkprovider.sidecarset.hashes import HASH, HASH_WITHOUT_IMAGE, set_hashes
 from vkprovider.sidecarset.model import SidecarSet
-from vkprovider.sidecarset.twins import WORKING, twin_annotations, twin_names
+from vkprovider.sidecarset.twins import WORKING, is_doubled, twin_annotations, twin_names
 
 LISTED = "kruise.io/sidecarset-injected-list"
 
@@ -58,8 +58,9 @@ def twin_records(sets: Sequence[SidecarSet], annotations: Annotations) -> dict[s
     hot = [
         container.name
         for each in sets
-        for container in (*(init for init in each.spec.init_containers if init.native), *each.spec.containers)
-        if container.hot
+        for init, group in ((True, each.spec.init_containers), (False, each.spec.containers))
+        for container in group
+        if is_doubled(container, init=init)
     ]
     if not hot:
         return {}

@@ -5,7 +5,7 @@ pkg/webhook/pod/mutating/sidecarset_hotupgrade.go, pkg/control/sidecarcontrol/ut
 
 from __future__ import annotations
 
-from vkprovider.sidecarset.model import Raw, Sidecar
+from vkprovider.sidecarset.model import Raw, Sidecar, SidecarContainer
 
 WORKING = "kruise.io/sidecarset-working-hotupgrade-container"  # which of the two works, by the sidecar's name
 _VERSION = {"SIDECARSET_VERSION": "version", "SIDECARSET_VERSION_ALT": "versionalt"}  # variable: prefix of annotation
@@ -19,6 +19,11 @@ def version_annotations(name: str) -> tuple[str, str]:
     """The annotations in which a twin finds its own version and that of the other."""
     version, alternative = (f"{prefix}.sidecarset.kruise.io/{name}" for prefix in _VERSION.values())
     return version, alternative
+
+
+def is_doubled(rules: SidecarContainer, *, init: bool) -> bool:
+    """Whether a sidecar runs twice; of init containers only native sidecars do."""
+    return rules.hot and (rules.native or not init)
 
 
 def twins(sidecar: Sidecar) -> tuple[Raw, Raw]:

@@ -16,6 +16,7 @@ Json = dict[str, Any]
 NAME = "acs-virtual-node"  # configurations are called in the order of their names: before kruise-...
 KRUISE = "kruise-mutating-webhook-configuration"
 DOMAIN = "vkprovider.alibabacloud.com"
+PODS_PATH, SETS_PATH = "/pods", "/sidecarsets"
 TIMEOUT_SECONDS = 5
 _REQUIRED = "object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -26,38 +27,54 @@ def webhooks(settings: DestinationSettings, client: Mapping[str, Any], spared: I
     The first is for pods that say themselves where they belong. A condition does not see the pod's namespace, hence
     one more for each label that namespaces may have.
     """
+    pods = _rule("", "v1", "pods", ["CREATE"], "Namespaced")
     spare = [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": sorted(spared)}] if spared else []
-    found = [_webhook(f"pods.{DOMAIN}", client, spare, _meant(settings))]
+
+    def webhook(name: str, namespaces: list[Json], condition: str) -> Json:
+        return _webhook(f"{name}.{DOMAIN}", client, pods) | {
+            "failurePolicy": "Fail",
+            "matchConditions": [{"name": "virtual-nodes", "expression": condition}],
+            "namespaceSelector": {"matchExpressions": namespaces} if namespaces else {},
+            "reinvocationPolicy": "Never",
+        }
+
+    found = [webhook("pods", spare, _meant(settings))]
     others: list[Json] = []
     for number, (key, value) in enumerate(settings.labels):
         chosen = [{"key": key, "operator": "In", "values": [value]}, *others, *spare]
-        found.append(_webhook(f"namespaces-{number}.{DOMAIN}", client, chosen, _undecided(settings)))
+        found.append(webhook(f"namespaces-{number}", chosen, _undecided(settings)))
         others.append({"key": key, "operator": "NotIn", "values": [value]})
     return found
 
 
-def _webhook(name: str, client: Mapping[str, Any], namespaces: list[Json], condition: str) -> Json:
+def set_webhooks(client: Mapping[str, Any]) -> list[Json]:
+    """The webhooks of the validating configuration, for SidecarSets that are written. Where nobody answers they are
+    written all the same, for what is wrong with them is seen again when they are read.
+    """
+    sets = _rule("apps.kruise.io", "v1alpha1", "sidecarsets", ["CREATE", "UPDATE"], "Cluster")
+    return [_webhook(f"sidecarsets.{DOMAIN}", client, sets) | {"failurePolicy": "Ignore", "namespaceSelector": {}}]
+
+
+def _webhook(name: str, client: Mapping[str, Any], rule: Json) -> Json:
     return {
         "name": name,
         "admissionReviewVersions": ["v1"],
         "clientConfig": dict(client),
-        "failurePolicy": "Fail",
         "matchPolicy": "Equivalent",
-        "namespaceSelector": {"matchExpressions": namespaces} if namespaces else {},
         "objectSelector": {},
-        "matchConditions": [{"name": "virtual-nodes", "expression": condition}],
-        "reinvocationPolicy": "Never",
-        "rules": [
-            {
-                "apiGroups": [""],
-                "apiVersions": ["v1"],
-                "operations": ["CREATE"],
-                "resources": ["pods"],
-                "scope": "Namespaced",
-            }
-        ],
+        "rules": [rule],
         "sideEffects": "None",
         "timeoutSeconds": TIMEOUT_SECONDS,
+    }
+
+
+def _rule(group: str, version: str, resource: str, operations: list[str], scope: str) -> Json:
+    return {
+        "apiGroups": [group],
+        "apiVersions": [version],
+        "operations": operations,
+        "resources": [resource],
+        "scope": scope,
     }
 
 

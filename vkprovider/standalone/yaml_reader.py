@@ -254,6 +254,10 @@ def _json(text: str) -> list[Any] | None:
     except RecursionError as exc:
         raise BrokenText(_TOO_DEEP) from exc
     _bound(values)
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError as exc:
+        raise BrokenText("holds half of a surrogate pair (\\ud800 to \\udfff), which is no character") from exc
     return values
 
 

@@ -157,6 +157,17 @@ VOLUMES = _gauge(
     "plugin_name",
     "state",
 )
+CLAIM_CAPACITY, CLAIM_AVAILABLE, CLAIM_USED, CLAIM_INODES, CLAIM_INODES_FREE, CLAIM_INODES_USED = (
+    _gauge(f"kubelet_volume_stats_{name}", says, "namespace", "persistentvolumeclaim")
+    for name, says in (
+        ("capacity_bytes", "Capacity in bytes of the volume"),
+        ("available_bytes", "Number of available bytes in the volume"),
+        ("used_bytes", "Number of used bytes in the volume"),
+        ("inodes", "Maximum number of inodes in the volume"),
+        ("inodes_free", "Number of free inodes in the volume"),
+        ("inodes_used", "Number of used inodes in the volume"),
+    )
+)
 STORAGE_SECONDS = _seconds(
     "storage_operation_duration_seconds",
     "Duration in seconds for making the volumes of a pod, or bringing them up to date",

@@ -32,12 +32,16 @@ class _Seen(msgspec.Struct, kw_only=True):
     """A pod as of the last look. It is ``pending`` until it runs; ``forgiven`` are the ends that have been counted."""
 
     pod: Pod
-    kinds: Mapping[str, Kind]
+    kinds: Mapping[str, Kind]  # of each container that the pod declares
     record: PodRecord
     forgiven: frozenset[str]
     pending: bool = False
     over: bool = False
     volumes_made: bool = False
+
+    def kind(self, container: str) -> Kind:
+        """What is there but is not declared, as of a pod whose object nobody knows any more, is any container."""
+        return self.kinds.get(container, Kind.APP)
 
 
 class PodNumbers:
@@ -50,9 +54,9 @@ class PodNumbers:
     def looked(self, view: PodView, decision: Decision) -> None:
         seen = self._seen(view)
         for news in view.news:
-            self._count_news(view, seen.kinds, news)
+            self._count_news(view, seen, news)
         self._meter.count(c.STARTED_PODS, by=sum(isinstance(each, a.CreateSandbox) for each in decision.actions))
-        self._count_ends(view, seen.kinds, decision)
+        self._count_ends(view, seen, decision)
         self._count_start(view, seen, decision)
         if view.eviction is not None and view.eviction.signal and view.record.ending is None:
             self._meter.count(c.EVICTIONS, view.eviction.signal, by=decision.record.ending is not None)
@@ -66,7 +70,7 @@ class PodNumbers:
     def take_stock(self) -> None:
         """Set the gauges: what there is of pods, containers and volumes now."""
         running: Counter[Labels] = Counter(
-            (kind_of(s.kinds[each.name]),) for s in self._pods.values() for each in _running(s.record)
+            (kind_of(s.kind(each.name)),) for s in self._pods.values() for each in _running(s.record)
         )
         self._meter.put(c.CONTAINERS, running)
         volumes: Counter[Labels] = Counter()
@@ -87,33 +91,33 @@ class PodNumbers:
             seen.pod, seen.kinds = view.pod, kinds
         return seen
 
-    def _count_news(self, view: PodView, kinds: Mapping[str, Kind], news: a.News) -> None:
+    def _count_news(self, view: PodView, seen: _Seen, news: a.News) -> None:
         match news:
             case a.SandboxFailed():
                 self._meter.count(c.STARTED_PODS_ERRORS)
             case a.ContainerStarted(key=name, container_id=started):
-                self._meter.count(c.STARTED_CONTAINERS, type_of(kinds[name]))
-                self._meter.count(c.STARTS, kind_of(kinds[name]))
+                self._meter.count(c.STARTED_CONTAINERS, type_of(seen.kind(name)))
+                self._meter.count(c.STARTS, kind_of(seen.kind(name)))
                 again = any(each.name == name and each.id != started for each in view.record.newest)
-                self._meter.count(c.RESTARTS, kind_of(kinds[name]), by=again)
+                self._meter.count(c.RESTARTS, kind_of(seen.kind(name)), by=again)
             case a.StartFailed(key=name, reason=why):
-                self._meter.count(c.STARTED_CONTAINERS, type_of(kinds[name]))
-                self._meter.count(c.STARTED_CONTAINERS_ERRORS, type_of(kinds[name]), why)
+                self._meter.count(c.STARTED_CONTAINERS, type_of(seen.kind(name)))
+                self._meter.count(c.STARTED_CONTAINERS_ERRORS, type_of(seen.kind(name)), why)
             case a.PullDone(seconds=seconds, size_bytes=size) if seconds is not None:
                 self._meter.observe(c.IMAGE_PULL, seconds, size_of(size))
             case a.Warned(reason=why) if why == HTTP_FALLBACK:
                 self._meter.count(c.HTTP_FALLBACKS)
 
-    def _count_ends(self, view: PodView, kinds: Mapping[str, Kind], decision: Decision) -> None:
+    def _count_ends(self, view: PodView, seen: _Seen, decision: Decision) -> None:
         known = {each.id for each in _over(view.record)}
         for instance in _over(decision.record):
             if instance.id not in known:
                 stop = decision.record.stops.get(instance.id) or view.record.stops.get(instance.id)
-                self._count_end(view, instance, kind_of(kinds[instance.name]), stop)
-        seen, shown = self._pods[view.pod.uid], set(_shown_as_success(decision.status))
+                self._count_end(view, instance, kind_of(seen.kind(instance.name)), stop)
+        shown = set(_shown_as_success(decision.status))
         for instance in _over(decision.record):
             if instance.exit_code and instance.id in shown - seen.forgiven:
-                self._meter.count(c.FORGIVEN, kind_of(kinds[instance.name]))
+                self._meter.count(c.FORGIVEN, kind_of(seen.kind(instance.name)))
                 seen.forgiven |= {instance.id}
 
     def _count_end(self, view: PodView, instance: ContainerState, kind: str, stop: Stop | None) -> None:
