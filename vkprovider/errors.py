@@ -25,6 +25,12 @@ class SpecError(VkError):
         self.path = path
 
 
+class NotGranted(VkError):  # noqa: N818  no error of anybody's
+    """An object of another namespace that the pod has no leave for. Nothing is said of whether there is one."""
+
+    reason = "NotGranted"
+
+
 class EngineError(VkError):
     """The container engine refused or failed a call. The engine's own words are the message."""
 

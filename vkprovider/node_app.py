@@ -32,6 +32,7 @@ from vkprovider.engine.endpoint import NO_ENGINE
 from vkprovider.errors import ApiUnavailable, EngineUnavailable, VkError
 from vkprovider.kube.door import Door
 from vkprovider.kube.event_recorder import EventRecorder
+from vkprovider.kube.granted_objects import GrantedObjects
 from vkprovider.kube.lasting_checkpoint import LastingCheckpoint
 from vkprovider.kube.machine import look_at_machine, machine_readings
 from vkprovider.kube.node_conditions import NodeEvent
@@ -186,7 +187,7 @@ async def _assemble(place: Place, settings: Settings, docker: DockerEngine, serv
         profiles=settings.state_dir / PROFILES,
     )
     services = Services(place.api_server)
-    objects = KubeObjects(api, clock, services)
+    objects = GrantedObjects(KubeObjects(api, clock, services), api, clock)
     pulled = await asyncio.to_thread(PulledImages, place.directory / "images.json")
     policy, disk = place.settings.images.policy, partial(image_disk, engine, str(place.directory))
     logs = PodLogs(engine, files.logs, clock, place.settings.logs.limits)

@@ -349,13 +349,16 @@ class EventSink(Protocol):
 class ObjectStore(Protocol):
     """ConfigMaps and Secrets by reference, the tokens of service accounts, and the Services that there are."""
 
-    async def get(self, ref: ObjectRef) -> Mapping[str, Any] | None:
-        """The raw object, or None if it does not exist. Raises VkError if that cannot be known now."""
+    async def get(self, ref: ObjectRef, pod: Pod) -> Mapping[str, Any] | None:
+        """The raw object, or None if it does not exist. Raises VkError if that cannot be known now; NotGranted for one
+        of another namespace that the pod has no leave for, whether it exists or not.
+        """
         ...
 
-    def follow(self, uid: PodUID, refs: frozenset[ObjectRef], changed: Callable[[ObjectRef], None]) -> None:
+    def follow(self, pod: Pod, refs: frozenset[ObjectRef], changed: Callable[[ObjectRef], None]) -> None:
         """Have ``changed`` called when one of these objects may be another than ``get`` gave, or gives for the first
-        time. What the pod followed before and is not among them is no longer followed for it.
+        time, or is granted or withheld. What the pod followed before and is not among them is no longer followed for
+        it.
         """
         ...
 

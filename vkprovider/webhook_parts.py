@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -10,21 +11,26 @@ import msgspec
 from vkprovider.kube.admission_state import AdmissionState
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.definitions import define_sidecar_sets
+from vkprovider.kube.reflector import Reflector, Update
+from vkprovider.kube.resources import PODS
+from vkprovider.kube.set_statuses import SetStatuses
 from vkprovider.kube.webhook_registration import Registration
 from vkprovider.kube.webhook_secret import AuthoritySecret
 from vkprovider.kube.webhook_settings import WebhookSettings
 from vkprovider.ports import WaitingClock
 from vkprovider.sidecarset.admission import allowed, answer, answer_on_set, read_review
-from vkprovider.sidecarset.destination import DestinationSettings
+from vkprovider.sidecarset.destination import VIRTUAL_NODE
 from vkprovider.sidecarset.webhook_configuration import PODS_PATH, SETS_PATH
 from vkprovider.webhook.endpoint import application
 from vkprovider.webhook.serving import ServingPair, listen, serve
 
 Json = dict[str, Any]
+OURS = {"labelSelector": f"{VIRTUAL_NODE}=true"}  # the pods that may have been injected
 
 
 class Webhook:
     """Listens from the start, and serves once it has a certificate.
+
     Raises WebhookError where the port cannot be had.
     """
 
@@ -35,8 +41,10 @@ class Webhook:
         self._listener = listen(settings.port)
         settings = msgspec.structs.replace(settings, port=self._listener.getsockname()[1])
         secret = AuthoritySecret(api, settings.namespace, settings.authority_life, clock)
-        self._registration = Registration(api, settings, secret, self._destination, clock)
-        self._state = AdmissionState(api, settings.destination, self._registration.look_again, clock)
+        self._registration = Registration(api, settings, secret, clock)
+        self._statuses = SetStatuses(api, clock)
+        again = self._registration.look_again, self._statuses.look_again
+        self._state = AdmissionState(api, settings.destination, *again, clock)
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -47,8 +55,13 @@ class Webhook:
                 for part in self._state.watches():
                     group.create_task(part)
                 group.create_task(self._follow_sets())
+                group.create_task(self._statuses.follow(self._pods()))
+                group.create_task(self._statuses.run(self._state.own_sets, self._state.labels_of))
                 group.create_task(serve(app, self._listener, self._pair))
-                await self._registration.run(self._pair.use, self._state.known)
+                await self._registration.run(self._state.destination, self._pair.use, self._state.known)
+
+    def _pods(self) -> AsyncIterator[Update]:
+        return Reflector(self._api, PODS.at(), self._clock, selectors=OURS).updates()
 
     async def _follow_sets(self) -> None:
         await define_sidecar_sets(self._api, self._clock)
@@ -63,6 +76,3 @@ class Webhook:
         request = read_review(body)
         others = await self._state.sets()
         return allowed(request) if others is None else answer_on_set(request, others)
-
-    def _destination(self) -> DestinationSettings:
-        return self._state.destination()

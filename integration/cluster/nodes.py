@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from vkprovider.node import mounting
 
 from .clients import Cluster
 from .identities import Access
@@ -74,10 +77,11 @@ class NodeProcess:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
 
     def _clear(self) -> None:
-        """Remove what its pods have left in Docker."""
+        """Remove what its pods have left in Docker, and what is mounted in its directory."""
         mine = ["docker", "ps", "--all", "--quiet", f"--filter=label=vkprovider.node={self.name}"]
         if left := subprocess.run(mine, check=True, capture_output=True, text=True).stdout.split():
             subprocess.run(["docker", "rm", "--force", "--volumes", *left], check=False, capture_output=True)
+        mounting.detach_all(os.path.realpath(self.folder))
 
     def is_ready(self) -> bool:
         assert self._process is not None

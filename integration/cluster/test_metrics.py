@@ -65,6 +65,9 @@ def test_metrics(cluster: Cluster, namespace: str, node: NodeProcess, port: int)
     assert f'kubelet_node_name{{node="{node.name}"}} 1.0' in ask(f"{url}/metrics")
     assert 'kubelet_running_containers{container_state="running"} 1.0' in ask(f"{url}/metrics")
     eventually(lambda: 'result="successful"' in ask(f"{url}/metrics/probes"))
+    cluster.kubectl("exec", "probed", f"--namespace={namespace}", "--", "true")
+    eventually(lambda: 'vkprovider_streams{kind="exec"} 0.0' in ask(f"{url}/metrics"))
+    assert 'vkprovider_streams_total{kind="exec"} 1.0' in ask(f"{url}/metrics")
     assert ask(f"{url}/healthz") == "ok"
     for path in ("/pods", f"/containerLogs/{namespace}/probed/app", f"/exec/{namespace}/probed/app?command=true"):
         assert ask(url + path) == "404"

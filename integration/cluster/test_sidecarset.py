@@ -115,13 +115,10 @@ def pods(cluster: Cluster, namespace: str) -> list[Json]:
 
 
 def test_kubectl_shows_two_containers_ready(cluster: Cluster, namespace: str, node: NodeProcess) -> None:
-    """B4, B6: the example with its configuration in the pod's own namespace."""
+    """B4, B6, B14: the example with its configuration in the pod's own namespace."""
     config, given = manifest("filebeat-config.yaml"), manifest("sidecarset.yaml")
     config["metadata"]["namespace"] = namespace
-    given["spec"]["volumes"] = [
-        {"name": "config", "configMap": {"name": "filebeat-config"}},
-        {"name": "stdlog", "emptyDir": {}},
-    ]
+    given["spec"]["volumes"][0]["configMap"]["name"] = "filebeat-config"
     with sidecar_sets(cluster, given):
         eventually(lambda: is_injected(cluster, namespace, "filebeat"))
         apply(cluster, namespace, config)
@@ -132,8 +129,31 @@ def test_kubectl_shows_two_containers_ready(cluster: Cluster, namespace: str, no
         log = cluster.kubectl("logs", "deployment/echo-server", "--container=filebeat", f"--namespace={namespace}")
         whole_lines, _, _ = config["data"]["filebeat.yml"].rpartition("\n")  # the last one is not ended while it sleeps
         assert log == f"{whole_lines}\n"
+        command = ["exec", "deployment/echo-server", f"--namespace={namespace}", "--container=filebeat", "--"]
+        line = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(Z|[+-]\d\d:\d\d) stderr F .* Server is listening on :8080\n"
+        assert re.fullmatch(line, cluster.kubectl(*command, "cat", "/var/log/std/echo-server/0.log"))
+        assert cluster.kubectl(*command, "cat", "/etc/filebeat.yml") == config["data"]["filebeat.yml"]
+        counted = r"NAME +MATCHED +UPDATED +READY +AGE\nfilebeat-sidecarset +1 +1 +1 +\d+s\n"
+        eventually(lambda: re.fullmatch(counted, cluster.kubectl("get", "sidecarset", given["metadata"]["name"])))
         cluster.kubectl("delete", "deployment", "echo-server", f"--namespace={namespace}")
         eventually(lambda: not pods(cluster, namespace), 40)
+
+
+def test_a_sidecar_finds_its_own_log_when_it_starts(cluster: Cluster, namespace: str, home: Home) -> None:
+    """B15."""
+    mount = {"name": "stdlog", "mountPath": "/var/log/std", "readOnly": True}
+    sleeps = {"exec": {"command": ["pidof", "sleep"]}, "periodSeconds": 1}
+    script = "cat /var/log/std/filebeat/0.log && sleep 36000"
+    filebeat = sidecar("filebeat", script, volumeMounts=[mount], readinessProbe=sleeps)
+    volumes = [{"name": "stdlog", "csi": {"driver": "stdlogplugin.csi.alibabacloud.com"}}]
+    with sidecar_sets(cluster, sidecar_set("filebeat", filebeat, volumes=volumes)):
+        eventually(lambda: is_injected(cluster, namespace, "filebeat"))
+        apply(cluster, namespace, for_virtual_nodes("web", shell("app", BUSY), terminationGracePeriodSeconds=1))
+        home.until_phase("Running", "web")
+        ready = {"type": "Ready", "status": "True"}
+        eventually(lambda: any(ready.items() <= each.items() for each in home.status("web")["conditions"]))
+        stands = container_status(home.status("web"), "filebeat")
+        assert ("running" in stands["state"], stands["restartCount"]) == (True, 0)
 
 
 def test_an_injected_sidecar_ends_after_the_app(cluster: Cluster, namespace: str, home: Home) -> None:

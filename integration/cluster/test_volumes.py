@@ -242,6 +242,34 @@ def test_a_claim_bound_to_a_directory_of_this_machine(space: Space, tmp_path: Pa
         space.cluster.kubectl("delete", "persistentvolume", name, "--wait=false")
 
 
+def test_an_ephemeral_volume_is_a_claim_of_its_pod(space: Space, tmp_path: Path) -> None:
+    """The cluster's controller makes the claim, here one for a volume that waits for it; a foreign one is not taken."""
+    wanted = {"accessModes": ["ReadWriteOnce"], "storageClassName": "", "volumeName": f"own-{uuid4().hex[:8]}"}
+    common = wanted | {"resources": {"requests": {"storage": "1Mi"}}}
+    space.create(
+        "PersistentVolume",
+        wanted["volumeName"],
+        spec={
+            "accessModes": ["ReadWriteOnce"],
+            "capacity": {"storage": "1Mi"},
+            "hostPath": {"path": str(tmp_path)},
+            "persistentVolumeReclaimPolicy": "Retain",
+        },
+    )
+    try:
+        volume = {"name": "data", "ephemeral": {"volumeClaimTemplate": {"spec": common}}}
+        app = shell("app", "echo 1 >/data/all", volumeMounts=[{"name": "data", "mountPath": "/data"}])
+        space.pod("web", app, volumes=[volume])
+        space.kubectl("wait", "pod/web", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+        assert text(tmp_path / "all") == "1\n"
+    finally:
+        space.cluster.kubectl("delete", "persistentvolume", wanted["volumeName"], "--wait=false")
+    space.create("PersistentVolumeClaim", "other-data", spec=common | {"volumeName": "nothing"})
+    space.pod("other", app, volumes=[volume], nodeName=space.node.name)
+    whose = f"PVC {space.get('other')['metadata']['namespace']}/other-data was not created for pod"
+    eventually(lambda: any(whose in message for message in space.events("other", "FailedMount")))
+
+
 def test_a_claim_that_needs_a_driver_is_refused_by_name(space: Space) -> None:
     name = space.claim("data", csi={"driver": "example.com", "volumeHandle": "1"})
     try:

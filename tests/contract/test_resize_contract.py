@@ -32,6 +32,16 @@ async def test_a_running_container_takes_an_update_and_goes_on(bench: Bench):
     assert state.alive
 
 
+async def test_containers_that_are_limited_together(bench: Bench):
+    container_id = await bench.run(limits=BEFORE, pod_limits=Limits(memory=64 << 20, pids=50))
+    state = await bench.see(container_id)
+    assert state is not None
+    assert state.alive
+    await bench.engine.remove(container_id)
+    await bench.engine.forget(bench.uid)
+    await bench.engine.forget(bench.uid)
+
+
 async def test_a_container_shows_the_resources_of_its_label(bench: Bench):
     asked = ResourceRequirements(limits={"memory": "64Mi"}, requests={"cpu": "100m", "memory": 1024})
     container_id = await bench.create(labels={"resources": encode_resources(asked)})

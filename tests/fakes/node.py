@@ -98,7 +98,7 @@ class Objects:
         self.followers: dict[PodUID, tuple[frozenset[ObjectRef], Callable[[ObjectRef], None]]] = {}
         self.error: Exception | None = None
 
-    async def get(self, ref: ObjectRef) -> dict[str, Any] | None:
+    async def get(self, ref: ObjectRef, pod: Pod) -> dict[str, Any] | None:
         if self.error is not None:
             raise self.error
         return self.objects.get(ref)
@@ -113,8 +113,8 @@ class Objects:
             if ref in refs:
                 changed(ref)
 
-    def follow(self, uid: PodUID, refs: frozenset[ObjectRef], changed: Callable[[ObjectRef], None]) -> None:
-        self.followers[uid] = (refs, changed)
+    def follow(self, pod: Pod, refs: frozenset[ObjectRef], changed: Callable[[ObjectRef], None]) -> None:
+        self.followers[pod.uid] = (refs, changed)
 
     async def token(self, ref: TokenRef) -> Token:
         if self.error is not None:

@@ -35,10 +35,14 @@ class Watched:
 
     def __init__(self, api: ApiClient, clock: QuickClock) -> None:
         self.changes = 0
-        self.state = AdmissionState(api, DestinationSettings(), self._changed, clock)
+        self.changes_of_sets = 0
+        self.state = AdmissionState(api, DestinationSettings(), self._changed, self._sets_changed, clock)
 
     def _changed(self) -> None:
         self.changes += 1
+
+    def _sets_changed(self) -> None:
+        self.changes_of_sets += 1
 
 
 @asynccontextmanager
@@ -68,6 +72,9 @@ async def test_it_is_as_the_cluster_is(api: ApiClient, server: FakeApiServer, cl
         assert [each.name for each in cluster.sets] == ["sound"]
         assert cluster.namespace_labels == {"team": "a"}
         assert cluster.destination.nodes == {"virtual-1"}
+        assert given.state.own_sets() == cluster.sets
+        assert (given.state.labels_of("web"), given.state.labels_of("new")) == ({"team": "a"}, {})
+        assert given.changes_of_sets == 2  # the lists of sets, and of what OpenKruise has
         assert server.count("get namespaces web") == 0
 
 
@@ -93,6 +100,7 @@ async def test_where_openkruise_injects_there_are_no_sets_nor_need_there_be(
         await until_known(given.state)
         assert (await given.state.cluster("web")).sets == ()
         assert await given.state.sets() is None
+        assert given.state.own_sets() == ()
     async with watched(api, clock) as given:
         await until_known(given.state)
         server.store.vanish(KIND, "", KRUISE)

@@ -33,8 +33,8 @@ class Process:
         self.has_one = asyncio.Event()
         self.known = asyncio.Event()
         self.secret = AuthoritySecret(api, settings.namespace, settings.authority_life, clock)
-        self.registration = Registration(api, settings, self.secret, self._destination, clock)
-        self.task = asyncio.create_task(self.registration.run(self._use, self._wait))
+        self.registration = Registration(api, settings, self.secret, clock)
+        self.task = asyncio.create_task(self.registration.run(self._destination, self._use, self._wait))
 
     async def registered(self) -> None:
         self.known.set()

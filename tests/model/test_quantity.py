@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vkprovider.errors import SpecError
-from vkprovider.model.quantity import millis, parse, whole
+from vkprovider.model.quantity import in_binary, in_units_of, millis, parse, whole
 
 EXACT = {
     "0": "0",
@@ -79,3 +79,26 @@ def test_rounds_up(text: str, thousandths: int, units: int) -> None:
 def test_every_number_of_bytes_survives(number: int) -> None:
     assert whole(str(number)) == whole(number) == number
     assert millis(f"{number}m") == number
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(0, "0"), (1, "1"), (1023, "1023"), (1024, "1Ki"), (1536, "1536"), (3 << 20, "3Mi"), (5 << 60, "5Ei")],
+)
+def test_bytes_as_kubernetes_prints_them(amount: int, text: str) -> None:
+    assert in_binary(amount) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "example", "text"),
+    [
+        (2048, "1Ki", "2Ki"),
+        (2000, "1k", "2k"),
+        (2000, 5, "2k"),
+        (1500, "1G", "1500"),
+        (0, "1G", "0"),
+        (3 * 10**18, "1E", "3E"),
+    ],
+)
+def test_sums_are_printed_as_their_first_part_was(amount: int, example: str | int, text: str) -> None:
+    assert in_units_of(amount, example) == text

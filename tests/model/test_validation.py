@@ -100,6 +100,21 @@ POD: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"serviceAccountName": "A"},
         [f'spec.serviceAccountName: Invalid value: "A": {SUBDOMAIN}'],
     ),
+    "resources of the whole": (
+        {"resources": {"limits": {"cpu": "1", "nvidia.com/gpu": 1}, "requests": {"cpu": "2"}}},
+        [
+            'spec.resources.limits[nvidia.com/gpu]: Unsupported value: "nvidia.com/gpu": '
+            'supported values: "cpu", "memory"',
+            'spec.resources.requests[cpu]: Invalid value: "2": must be less than or equal to cpu limit of 1',
+        ],
+    ),
+    "a container that may have more than its pod": (
+        {
+            "containers": [{"name": "app", "image": "a", "resources": {"limits": {"cpu": "2"}}}],
+            "resources": {"limits": {"cpu": "1"}},
+        },
+        ['spec.containers[0].resources.limits[cpu]: Invalid value: "2": must be less than or equal to pod limits of 1'],
+    ),
     "process namespaces": (
         {"shareProcessNamespace": True, "hostPID": True},
         ["spec.shareProcessNamespace: Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from tests.core.given import T0, container, pod
 from tests.fakes.images import SANDBOX_IMAGE
+from tests.fakes.living_engine import LivingEngine
 from tests.fakes.node import LivingNode, end
 from tests.fakes.virtual_time import virtual_time
 from tests.node.stage import Stage
@@ -20,7 +22,7 @@ from vkprovider.errors import EngineConflict, EngineUnavailable
 from vkprovider.node.image_collector import ImageCollector, ImagesNotFreed, image_disk
 from vkprovider.node.image_volumes import ImageVolumes
 from vkprovider.node.pulled_images import PulledImages
-from vkprovider.ports import ImageInfo
+from vkprovider.ports import ImageInfo, StoredImage
 
 MB = 1_000_000
 DISK = 100 * MB
@@ -40,8 +42,8 @@ class Bench:
         self.collector = ImageCollector(node.engine, self.pulled, self.volumes, policy, node.clock, self.disk)
 
     @classmethod
-    async def on(cls, directory: Path, **policy: Any) -> Bench:
-        node = await LivingNode.on(directory)
+    async def on(cls, directory: Path, engine: LivingEngine | None = None, **policy: Any) -> Bench:
+        node = await LivingNode.on(directory, engine)
         node.engine.registry = {}
         return await asyncio.to_thread(cls, node, ImagePolicy(**({"min_age": timedelta(0)} | policy)))
 
@@ -222,6 +224,31 @@ async def test_it_is_switched_off_by_its_threshold(tmp_path: Path):
     bench = await Bench.on(tmp_path, high=100)
     await bench.collector.run(bench.events.append)
     assert bench.engine.calls("stored_images") == []
+
+
+class PullingEngine(LivingEngine):
+    """While it is asked for what it stores, something is pulled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: list[Callable[[], Coroutine[Any, Any, None]]] = []
+
+    async def stored_images(self) -> tuple[StoredImage, ...]:
+        found = await super().stored_images()
+        while self.meanwhile:
+            await self.meanwhile.pop()()
+        return found
+
+
+@virtual_time
+async def test_what_is_pulled_meanwhile_is_not_forgotten(tmp_path: Path):
+    engine = PullingEngine()
+    bench = await Bench.on(tmp_path, engine=engine)
+    await bench.pull("a:1")
+    engine.meanwhile.append(lambda: bench.pull("b:1"))
+    await bench.collector.free()
+    assert bench.left == ["b:1"]
+    assert [image.id for image in bench.pulled.known()] == ["sha256:b:1"]
 
 
 @virtual_time

@@ -68,6 +68,12 @@ async def test_the_last_use_is_no_reason_to_write(tmp_path: Path):
     assert (await read(tmp_path)).known() == ()
 
 
+async def test_a_file_that_cannot_be_written_costs_nothing_but_what_it_would_say(tmp_path: Path):
+    pulled = await asyncio.to_thread(PulledImages, tmp_path / "missing" / "images.json")
+    await pulled.note(ID, [], has("web:1"), T0)
+    assert names(pulled) == [["web:1"]]
+
+
 def test_a_file_that_cannot_be_read(tmp_path: Path):
     (tmp_path / "images.json").write_text("{")
     assert PulledImages(tmp_path / "images.json").known() == ()

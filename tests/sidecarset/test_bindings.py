@@ -9,14 +9,13 @@ import pytest
 
 from tests.sidecarset.given import Raw, a_pod, a_set, injected
 from vkprovider.errors import SpecError
-from vkprovider.model.refs import ObjectRef
+from vkprovider.model.refs import ObjectRef, split_reference
 from vkprovider.sidecarset.bindings import (
     ResourceBinding,
     allowed,
     binding_findings,
     container_names,
     resource_binding,
-    split_reference,
 )
 from vkprovider.sidecarset.model import SidecarSet
 

@@ -57,7 +57,7 @@ class StartContainer(Action, frozen=True, kw_only=True):
     """Create and start one instance. Where an instance of that name exists it is adopted, never doubled.
 
     ``target_id`` is the container whose process namespace an ephemeral container enters, "" for its own; ``devices``
-    are the ids of those that it was given, by resource; ``volumes`` those of the images that it has as volumes, by name.
+    are the ids of those that it was given, by resource, ``volumes`` of the images that it has as volumes, by name.
     """
 
     attempt: int
@@ -110,10 +110,13 @@ class News(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class VolumesReady(News, frozen=True, kw_only=True):
-    """``renew_at`` is when something in them is due to be replaced, a token most often."""
+    """``renew_at`` is when something in them is due to be replaced, a token most often. ``withheld`` says why files of
+    other namespaces' objects, which the pod was granted earlier, were left as they are.
+    """
 
     version: int = 0
     renew_at: datetime | None = None
+    withheld: tuple[str, ...] = ()
 
 
 class ObjectChanged(News, frozen=True, kw_only=True):

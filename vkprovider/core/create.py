@@ -51,7 +51,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     allocatable: Mapping[str, str] = {}
     devices: Mapping[str, tuple[Device, ...]] = {}
     pod_max_pids: int = 0
-    limits_pods: bool = True
+    limits_pods: bool = False
     log_limits: LogLimits = LogLimits()
 
 

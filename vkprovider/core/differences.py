@@ -258,10 +258,25 @@ _ENGINE = (
         "The first pod of a machine without a registry must run too.",
     ),
     Difference(
-        "vkprovider.core.mounts",
-        "A `subPath` works in every volume.",
-        "It is refused in an `emptyDir` with `medium: Memory`.",
-        "Such a volume is the engine's, on a tmpfs, and can be mounted only as a whole.",
+        "vkprovider.node.subpaths",
+        "A `subPath` works in every volume, and cannot be led elsewhere by symbolic links while a container starts.",
+        "So it is where vkprovider runs as root on the engine's machine, outside of containers. Elsewhere it is "
+        "refused in an `emptyDir` with `medium: Memory`, and a container that swaps a directory for a link in the very "
+        "moment in which another one of its pod starts may make that one see more of the host.",
+        "It takes a mount of vkprovider's own that the engine sees.",
+    ),
+    Difference(
+        "vkprovider.node.secret_memory",
+        "Secrets and tokens are on a tmpfs for each volume.",
+        "They are on one for all pods, where vkprovider runs as root on the engine's machine, outside of containers. "
+        "Elsewhere they are on disk while their pods live, in directories closed to other users, and the log says so.",
+        "It takes a mount of vkprovider's own that the engine sees.",
+    ),
+    Difference(
+        "vkprovider.core.expansion",
+        "`$(NAME)` in variables and arguments may grow as it likes.",
+        "What grows over 128 KiB, or 6 MiB in all, is refused: `CreateContainerConfigError`.",
+        "Linux gives no more to a process, and a few lines of variables made of variables would fill the memory.",
     ),
     Difference(
         "vkprovider.core.container_status",

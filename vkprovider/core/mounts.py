@@ -9,9 +9,9 @@ import msgspec
 
 from vkprovider.core.expansion import expand, references
 from vkprovider.core.faults import Fault
-from vkprovider.core.projections import is_projection, without_backsteps
+from vkprovider.core.projections import is_projection, shows_elsewhere, without_backsteps
 from vkprovider.core.volumes import in_memory, memory_volume_name, volume_path
-from vkprovider.model.container import Container, VolumeMount
+from vkprovider.model.container import Container, EphemeralContainer, VolumeMount
 from vkprovider.model.create import Mount
 from vkprovider.model.pod import Pod
 from vkprovider.model.volume import Volume
@@ -71,7 +71,8 @@ def plan_mounts(
     """Plan the mounts of one instance. ``etc`` is what it reads about the network, by path: ``core.network_files``.
 
     ``env`` are its variables. Raises Fault where a mount is none: an unknown volume or propagation, a subPath that
-    leaves its volume, or whose variable has no value.
+    leaves its volume, or whose variable has no value; and where what another namespace granted to sidecars alone
+    would be seen by a container that came later.
     """
     volumes = {volume.name: volume for volume in pod.spec.volumes}
     mounts: list[Mount] = []
@@ -80,6 +81,8 @@ def plan_mounts(
         volume = volumes.get(wanted.name)
         if volume is None:
             raise Fault(f'cannot find volume "{wanted.name}" to mount into container "{container.name}"')
+        if isinstance(container, EphemeralContainer) and shows_elsewhere(pod, volume):
+            raise Fault(f'volume "{volume.name}" shows objects of another namespace, and only sidecars may mount it')
         if wanted.mount_propagation not in _PROPAGATION:
             raise Fault(f'invalid MountPropagation mode: "{wanted.mount_propagation}"')
         path = _expanded(wanted, env)

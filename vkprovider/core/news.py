@@ -8,17 +8,18 @@ import msgspec
 
 from vkprovider.core import actions as a
 from vkprovider.core.draft import Draft
+from vkprovider.core.env import needed_objects
 from vkprovider.core.record import ANY_ATTEMPT, POST_START_ERROR, Failure, ImageReady
 from vkprovider.core.resize import fold_resized
 from vkprovider.core.restarts import HOOK
 from vkprovider.core.standing import POST_START
 from vkprovider.core.termination import confirm, grace
-from vkprovider.core.upkeep import FAILED_MOUNT, note_change, remount_delay
+from vkprovider.core.upkeep import FAILED_MOUNT, note_change, note_made, remount_delay
 from vkprovider.core.view import CoreSettings
-from vkprovider.model.refs import ContainerID
+from vkprovider.model.refs import ContainerID, ObjectRef
 
 _ENDS = ("SignalContainer", "RemoveSandbox", "TeardownPod")
-CREATE_ERROR = "CreateContainerError"
+CREATE_ERROR, CONFIG_ERROR = "CreateContainerError", "CreateContainerConfigError"
 RETRY_ACTION = timedelta(seconds=1)
 
 
@@ -30,11 +31,11 @@ def fold_news(draft: Draft) -> None:
 
 def _fold_one(draft: Draft, news: a.News) -> None:  # noqa: C901, PLR0912  one arm per kind of news
     match news:
-        case a.VolumesReady(version=version, renew_at=renew_at):
-            draft.keep(volumes_ready=True, volumes_made=version, volumes_renew_at=renew_at)
-            draft.forget_failure(a.POD)
+        case a.VolumesReady():
+            note_made(draft, news)
         case a.ObjectChanged(ref=ref):
             note_change(draft, ref)
+            _retry_with(draft, ref)
         case a.VolumesFailed(messages=messages):
             for message in messages:
                 draft.event(a.POD, _unmounted(message), message, warning=True)
@@ -70,6 +71,16 @@ def _fold_one(draft: Draft, news: a.News) -> None:  # noqa: C901, PLR0912  one a
             draft.event(news.key, reason, message, warning=True)
         case a.TornDown():
             draft.keep(torn_down=True)
+
+
+def _retry_with(draft: Draft, ref: ObjectRef) -> None:
+    """What could not be made for want of an object is tried again at once when that changes; it waits as it did."""
+    for name, failure in draft.memory.failures.items():
+        standing = draft.standings.get(name)
+        if standing is None or failure.reason != CONFIG_ERROR:
+            continue
+        if ref in needed_objects(draft.view.pod, standing.role.container):
+            draft.keep_failure(name, msgspec.structs.replace(failure, retry_at=draft.view.now))
 
 
 def _pulled(draft: Draft, news: a.PullDone) -> None:

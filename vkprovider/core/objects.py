@@ -6,7 +6,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from vkprovider.errors import SpecError, VkError
+from vkprovider.errors import NotGranted, SpecError, VkError
 from vkprovider.model.refs import ObjectRef
 
 Objects = Mapping[ObjectRef, Mapping[str, Any] | VkError | None]
@@ -16,6 +16,11 @@ Objects = Mapping[ObjectRef, Mapping[str, Any] | VkError | None]
 def not_found(ref: ObjectRef) -> str:
     """The API server's words for a missing object (apimachinery/pkg/api/errors NewNotFound)."""
     return f'{ref.kind.lower()} "{ref.name}" not found'
+
+
+def withheld(objects: Objects) -> tuple[str, ...]:
+    """Why the pod may not have some of these objects."""
+    return tuple(str(found) for _, found in sorted(objects.items()) if isinstance(found, NotGranted))
 
 
 def content_of(ref: ObjectRef, objects: Objects, *, optional: bool) -> Mapping[str, Any]:

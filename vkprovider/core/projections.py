@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
 import msgspec
 
@@ -14,9 +15,9 @@ from vkprovider.core.downward import Quantity, container_named, metadata_field, 
 from vkprovider.core.objects import Objects, config_map_bytes, content_of, secret_bytes
 from vkprovider.core.security import common_user
 from vkprovider.core.tokens import Tokens, token_ref
-from vkprovider.errors import SpecError, VkError
+from vkprovider.errors import NotGranted, SpecError, VkError
 from vkprovider.model.pod import Pod
-from vkprovider.model.refs import ObjectRef
+from vkprovider.model.refs import ObjectRef, split_reference
 from vkprovider.model.volume import (
     ConfigMapVolume,
     DownwardFile,
@@ -63,16 +64,15 @@ class NodeShare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def object_refs(pod: Pod, volume: Volume) -> Iterator[ObjectRef]:
-    """The ConfigMaps and Secrets a volume is made from."""
-    if volume.config_map is not None:
-        yield _config_map(pod, volume.config_map.name)
-    if volume.secret is not None:
-        yield _secret(pod, volume.secret.secret_name)
-    for source in volume.projected.sources if volume.projected is not None else ():
-        if source.config_map is not None:
-            yield _config_map(pod, source.config_map.name)
-        if source.secret is not None:
-            yield _secret(pod, source.secret.name)
+    """The ConfigMaps and Secrets a volume is made from; what is no reference to one is left out."""
+    for kind, name in _named(volume):
+        with suppress(SpecError):
+            yield _ref(kind, pod, name)
+
+
+def shows_elsewhere(pod: Pod, volume: Volume) -> bool:
+    """Whether an object of another namespace than the pod's is among those that the volume is made from."""
+    return any(ref.namespace != pod.metadata.namespace for ref in object_refs(pod, volume))
 
 
 def shows_pod(volume: Volume) -> bool:
@@ -95,7 +95,9 @@ def is_secret(volume: Volume) -> bool:
 
 
 def projected_files(pod: Pod, volume: Volume, fetched: Fetched, node: NodeShare) -> tuple[File, ...]:
-    """The files of such a volume. Raises VkError where it cannot be made; its words name all that is missing."""
+    """The files of such a volume. Raises VkError where it cannot be made; its words name all that is missing, and
+    NotGranted alone where the pod may not have all of it.
+    """
     work = _Projection(pod, fetched, node)
     if volume.config_map is not None:
         return _distinct(work.config_map(volume.config_map.name, volume.config_map, volume.config_map.default_mode))
@@ -115,12 +117,12 @@ class _Projection:
         self._node = node
 
     def config_map(self, name: str, source: ConfigMapVolume | ObjectProjection, mode: int) -> list[File]:
-        raw = content_of(_config_map(self._pod, name), self._fetched.objects, optional=source.optional)
+        raw = content_of(_ref("ConfigMap", self._pod, name), self._fetched.objects, optional=source.optional)
         missing = None if source.optional else "configmap references non-existent config key"
         return _chosen(config_map_bytes(raw), source.items, mode, missing)
 
     def secret(self, name: str, source: SecretVolume | ObjectProjection, mode: int) -> list[File]:
-        raw = content_of(_secret(self._pod, name), self._fetched.objects, optional=source.optional)
+        raw = content_of(_ref("Secret", self._pod, name), self._fetched.objects, optional=source.optional)
         missing = None if source.optional else "references non-existent secret key"
         return _chosen(secret_bytes(raw), source.items, mode, missing)
 
@@ -136,6 +138,8 @@ class _Projection:
         for place, source in enumerate(volume.sources):
             try:
                 files += self._source(source, volume.default_mode, f"{name}: source {place}")
+            except NotGranted:
+                raise
             except VkError as exc:
                 problems.append(str(exc))
         if problems:
@@ -173,12 +177,22 @@ class _Projection:
         return resource_field(selector, container, self._node.allocatable)
 
 
-def _config_map(pod: Pod, name: str) -> ObjectRef:
-    return ObjectRef("ConfigMap", pod.metadata.namespace, name)
+def _named(volume: Volume) -> Iterator[tuple[str, str]]:
+    """The kind and the name, as it is written, of each object."""
+    if volume.config_map is not None:
+        yield "ConfigMap", volume.config_map.name
+    if volume.secret is not None:
+        yield "Secret", volume.secret.secret_name
+    for source in volume.projected.sources if volume.projected is not None else ():
+        if source.config_map is not None:
+            yield "ConfigMap", source.config_map.name
+        if source.secret is not None:
+            yield "Secret", source.secret.name
 
 
-def _secret(pod: Pod, name: str) -> ObjectRef:
-    return ObjectRef("Secret", pod.metadata.namespace, name)
+def _ref(kind: str, pod: Pod, name: str) -> ObjectRef:
+    """Raises SpecError where it is neither a name nor ``namespace/name``."""
+    return ObjectRef(kind, *split_reference(name, pod.metadata.namespace))
 
 
 def _chosen(

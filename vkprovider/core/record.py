@@ -126,6 +126,7 @@ class PodMemory(msgspec.Struct, frozen=True, kw_only=True):
     volumes_wanted: int = 0
     volumes_show: Any = None  # what of the pod's own metadata they were last asked to show
     volumes_renew_at: datetime | None = None
+    volumes_withheld: tuple[str, ...] = ()  # why some are not refreshed, as it was told
     images: dict[str, ImageReady] = {}
     failures: dict[str, Failure] = {}  # by container name; "" for the sandbox and the volumes
     conditions: dict[str, Condition] = {}

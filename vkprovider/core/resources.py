@@ -172,7 +172,7 @@ def _oom_score(spec: PodSpec, container: Container, node_memory: int) -> int:
 
 
 def _unclaimed_share(spec: PodSpec) -> int:
-    """What no container has asked for of the pod's memory, in equal parts (policy.go remainingPodMemReqPerContainer)."""
+    """What no container has asked for of the pod's memory, in equal parts (remainingPodMemReqPerContainer)."""
     requested = whole_requests(spec).get(MEMORY)
     if not requested:
         return 0

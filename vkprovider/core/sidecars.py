@@ -188,7 +188,8 @@ def _regular_role(container: Container) -> Role:
         launch_priority=_priority(container, "ECI_CONTAINER_LAUNCH_PRIORITY"),
         exit_priority=_priority(container, "ECI_CONTAINER_EXIT_PRIORITY"),
         ignore_ready=_says(container, "__IGNORE_READY__", "true"),
-        ignore_exit_code=_says(container, "ECI_CONTAINER_IGNORE_EXIT_CODE", "true"),
+        ignore_exit_code=_says(container, "ECI_CONTAINER_IGNORE_EXIT_CODE", "true")
+        or (kind is Kind.JOB and _says(container, "KRUISE_TERMINATE_SIDECAR_IGNORE_EXIT_CODE", "true")),
     )
 
 

@@ -11,13 +11,13 @@ from datetime import datetime
 
 import msgspec
 
-from vkprovider.core.actions import Action, PullImage, RunHook, StartContainer
+from vkprovider.core.actions import Action, RunHook, StartContainer
+from vkprovider.core.pulls import image_at_hand, pull_image
 from vkprovider.core.restarts import next_backoff_seconds
 from vkprovider.core.sidecars import Kind, Role, Roles
 from vkprovider.core.standing import POST_START, Standing, back_off_hash, hook_key
 from vkprovider.core.view import PodView
 from vkprovider.model.container import Container, EphemeralContainer
-from vkprovider.model.defaults import pull_policy
 from vkprovider.model.observed import Run
 from vkprovider.model.refs import ContainerID
 
@@ -146,19 +146,17 @@ class _Walk:
         self.plan.actions.append(self._start(standing))
 
     def _start(self, standing: Standing) -> Action:
-        container, attempt = standing.role.container, standing.next_attempt
-        image = self.view.memory.images.get(standing.name)
-        if image is None or image.attempt != attempt or image.image != container.image:
-            policy = container.image_pull_policy or pull_policy(container.image)
-            return PullImage(key=standing.name, image=container.image, policy=policy, attempt=attempt)
+        image = image_at_hand(self.view, standing)
+        if image is None:
+            return pull_image(standing)
         return StartContainer(
             key=standing.name,
-            attempt=attempt,
+            attempt=standing.next_attempt,
             sandbox_id=self.sandbox_id,
             image_id=image.image_id,
             backoff_seconds=self._backoff_seconds(standing),
             volumes=image.volumes,
-            target_id=self._target(container),
+            target_id=self._target(standing.role.container),
             devices=self.view.record.devices.get(standing.name, {}),
         )
 

@@ -9,13 +9,13 @@ from vkprovider.core.actions import POD, PullImage, RemoveSandbox, RunHook, Tear
 from vkprovider.core.draft import Draft
 from vkprovider.core.ending import find_ending
 from vkprovider.core.phase import quiet
+from vkprovider.core.pulls import bring_new_image, image_at_hand, is_outdated
 from vkprovider.core.record import ANY_ATTEMPT, DEADLINE_EXCEEDED, Ending
 from vkprovider.core.restarts import DEFINITION, LIVENESS, STARTUP, UNKNOWN, policy
 from vkprovider.core.sidecars import Kind, Role
-from vkprovider.core.standing import POST_START, Standing
+from vkprovider.core.standing import POST_START, Standing, is_up
 from vkprovider.core.termination import END, grace, join_end, stop_grace, stop_step, turns
 from vkprovider.core.view import PodView
-from vkprovider.model.labels import spec_hash
 from vkprovider.model.observed import Run
 
 
@@ -60,6 +60,8 @@ def stop_single(draft: Draft) -> None:
             found = _why_replace(draft.view, standing)
             if found is not None:
                 begin_single_stop(draft, standing, *found)
+            else:
+                bring_new_image(draft, standing)
     draft.refresh()
     for standing in draft.standings.values():
         if standing.alive and standing.stop is not None:
@@ -107,7 +109,7 @@ def _why_replace(view: PodView, standing: Standing) -> tuple[str, str] | None:
         return None
     if instance.run is Run.UNKNOWN:
         return UNKNOWN, 'Container is in "unknown" state, try killing it before restart'
-    if instance.spec_hash != spec_hash(role.container) and role.kind is not Kind.INIT:
+    if is_outdated(standing) and (image_at_hand(view, standing) is not None or not is_up(view, role, instance)):
         return DEFINITION, f"{_called(role)} definition changed{_and_restarts(view, role, always=True)}"
     verdicts = view.verdicts.get(instance.id)
     if verdicts is None:

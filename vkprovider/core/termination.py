@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from vkprovider.core.actions import Action, PullImage, RunHook, SignalContainer
-from vkprovider.core.record import Ending, Stop
+from vkprovider.core.record import ANY_ATTEMPT, Ending, Stop
 from vkprovider.core.sidecars import Role, Roles
 from vkprovider.core.standing import POST_START, PRE_STOP, Standing, hook_key
 from vkprovider.core.view import PodView
@@ -77,8 +77,9 @@ def stop_step(view: PodView, standing: Standing, stop: Stop, turn: bool, force: 
     now = view.now
     if standing.busy is not None:
         return _while_busy(view, standing, stop, force)
-    if standing.retry_at is not None and standing.retry_at > now:
-        return StopStep(stop=stop, wake_at=standing.retry_at)
+    failure = standing.failure
+    if failure is not None and failure.attempt == ANY_ATTEMPT and failure.retry_at > now:
+        return StopStep(stop=stop, wake_at=failure.retry_at)
     if force and not stop.kill_sent:
         sent = msgspec.structs.replace(stop, term_at=stop.term_at or now, kill_at=now)
         return StopStep(stop=sent, action=_signal(standing, "KILL"))
@@ -115,7 +116,11 @@ def confirm(stop: Stop, signal: str, now: datetime) -> Stop:
 
 
 def _while_busy(view: PodView, standing: Standing, stop: Stop, force: bool) -> StopStep:
-    """Wait for what is in flight; but no hook outlives the deadline, and a postStart not even the decision to stop."""
+    """Wait for what is in flight; but no hook outlives the deadline, and a postStart not even the decision to stop, nor
+    does a pull.
+    """
+    if isinstance(standing.busy, PullImage):
+        return StopStep(stop=stop, cancel=True)
     if not isinstance(standing.busy, RunHook):
         return StopStep(stop=stop)
     if standing.busy.hook == POST_START or force or view.now >= stop.kill_at:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from vkprovider.core import env
-from vkprovider.core.actions import POD, PrepareVolumes
+from vkprovider.core.actions import POD, PrepareVolumes, VolumesReady
 from vkprovider.core.draft import Draft
 from vkprovider.core.projections import shows_pod
 from vkprovider.core.pull_secrets import pull_secrets
@@ -18,6 +18,7 @@ from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef
 
 FAILED_MOUNT = "FailedMount"
+NOT_REFRESHED = "VolumeNotRefreshed"
 
 _FOLLOWED = ("ConfigMap", "Secret")  # a node may get claims and their volumes, and not watch them
 
@@ -48,6 +49,21 @@ def note_change(draft: Draft, ref: ObjectRef) -> None:
     failure = draft.memory.failures.get(POD)
     if failure is not None and failure.reason == FAILED_MOUNT:
         draft.forget_failure(POD)
+
+
+def note_made(draft: Draft, news: VolumesReady) -> None:
+    """Volumes are as they should be, but for what is withheld: that is told once."""
+    for message in news.withheld:
+        if message not in draft.memory.volumes_withheld:
+            left = f"{message}. The files that are there stay, and are no longer refreshed"
+            draft.event(POD, NOT_REFRESHED, left, warning=True)
+    draft.keep(
+        volumes_ready=True,
+        volumes_made=news.version,
+        volumes_renew_at=news.renew_at,
+        volumes_withheld=news.withheld,
+    )
+    draft.forget_failure(POD)
 
 
 def remount_delay(draft: Draft) -> timedelta:

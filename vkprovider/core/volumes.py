@@ -21,7 +21,7 @@ from vkprovider.core.projections import (
     without_backsteps,
 )
 from vkprovider.core.resources import pod_memory_limit
-from vkprovider.errors import SpecError, VkError
+from vkprovider.errors import NotGranted, SpecError, VkError
 from vkprovider.model.pod import Pod
 from vkprovider.model.quantity import whole
 from vkprovider.model.refs import ObjectRef
@@ -69,6 +69,13 @@ class Projection(_Planned, frozen=True, kw_only=True):
     secret: bool = False
 
 
+class Withheld(_Planned, frozen=True, kw_only=True):
+    """Files that the pod may not have any more, or yet: those that it was given earlier stay. ``refusal`` says why."""
+
+    path: str
+    refusal: str
+
+
 class HostPathCheck(_Planned, frozen=True, kw_only=True):
     """A path of the host that must be, or be made, what ``type`` says; "" is anything, and a directory if nothing."""
 
@@ -99,7 +106,7 @@ class LogDirectory(_Planned, frozen=True, kw_only=True):
     containers: tuple[str, ...]
 
 
-PlannedVolume = EmptyDirectory | MemoryVolume | Projection | HostPathCheck | ClaimedPath | LogDirectory
+PlannedVolume = EmptyDirectory | MemoryVolume | Projection | Withheld | HostPathCheck | ClaimedPath | LogDirectory
 
 
 class VolumePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +139,8 @@ def plan_volumes(pod: Pod, fetched: Fetched, pod_dir: str, node: NodeShare) -> V
             continue  # its containers bring it, each with its own image
         try:
             planned.append(_plan(pod, volume, fetched, pod_dir, node))
+        except NotGranted as exc:
+            planned.append(Withheld(name=volume.name, path=volume_path(volume, pod_dir), refusal=str(exc)))
         except VkError as exc:
             failures.append(mount_failure(volume.name, str(exc)))
     return VolumePlan(

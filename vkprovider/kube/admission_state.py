@@ -27,18 +27,25 @@ PATIENCE_SECONDS = 3.0  # with the first lists: less than the API server has wit
 
 
 class AdmissionState:
-    """``changed`` is called when the configuration may have to change: nodes came or went, or somebody changed it."""
+    """``changed`` is called when the configuration may have to change: nodes came or went, or somebody changed it;
+    ``sets_changed`` when there are other SidecarSets, or others inject them.
+    """
 
     def __init__(
-        self, api: ApiClient, destination: DestinationSettings, changed: Callable[[], None], clock: WaitingClock
+        self,
+        api: ApiClient,
+        destination: DestinationSettings,
+        changed: Callable[[], None],
+        sets_changed: Callable[[], None],
+        clock: WaitingClock,
     ) -> None:
         self._api = api
         self._clock = clock
         self._destination = destination
-        self._sets: ObjectIndex[SidecarSet] = ObjectIndex(_sound)
+        self._sets: ObjectIndex[SidecarSet] = ObjectIndex(_sound, sets_changed)
         self._namespaces: ObjectIndex[dict[str, str]] = ObjectIndex(_labels)
         self._nodes: ObjectIndex[str] = ObjectIndex(_name, changed)
-        self._kruise: ObjectIndex[str] = ObjectIndex(_name)
+        self._kruise: ObjectIndex[str] = ObjectIndex(_name, sets_changed)
         self._own: tuple[ObjectIndex[str], ...] = (ObjectIndex(_name, changed), ObjectIndex(_name, changed))
 
     def watches(self) -> Iterator[Coroutine[Any, Any, None]]:
@@ -64,6 +71,15 @@ class AdmissionState:
     def destination(self) -> DestinationSettings:
         """What means virtual nodes, with those that there are now."""
         return msgspec.structs.replace(self._destination, nodes=frozenset(self._nodes.all()))
+
+    def own_sets(self) -> tuple[SidecarSet, ...]:
+        """The SidecarSets that are ours, as far as that is known by now."""
+        known = self._kruise.listed.is_set() and not self._stands_down
+        return self._sets.all() if known else ()
+
+    def labels_of(self, namespace: str) -> dict[str, str]:
+        """The labels of a namespace, as far as they are known by now."""
+        return self._namespaces.get(namespace) or {}
 
     async def cluster(self, namespace: str) -> Cluster:
         """The cluster as it is now to a pod of that namespace. Raises ApiError where it could not yet be read."""

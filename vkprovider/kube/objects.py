@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 
 class KubeObjects:
-    """The ``ObjectStore`` of a cluster."""
+    """What the cluster has, whoever it is for: ``GrantedObjects`` gives pods what they may have."""
 
     def __init__(self, api: ApiClient, clock: WaitingClock, services: Services) -> None:
         self._api = api

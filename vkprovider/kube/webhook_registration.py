@@ -11,7 +11,6 @@ import asyncio
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from functools import partial
 from typing import Protocol
 
 import structlog
@@ -30,6 +29,9 @@ LOOK_SECONDS = 60.0  # between looks when nothing happens
 PAUSE_SECONDS = 1.0  # between looks at the most: another version of vkprovider may want it otherwise
 LONGEST_PAUSE = 10.0
 _LOOKS = 40  # in an authority's life, at the least
+Destination = Callable[[], DestinationSettings]
+Use = Callable[[bytes], Awaitable[None]]
+
 log = structlog.get_logger()
 
 
@@ -40,20 +42,12 @@ class Secret(Protocol):
 
 
 class Registration:
-    """Keeps the webhook registered. ``destination`` gives what is known of the virtual nodes now."""
+    """Keeps the webhook registered."""
 
-    def __init__(
-        self,
-        api: ApiClient,
-        settings: WebhookSettings,
-        secret: Secret,
-        destination: Callable[[], DestinationSettings],
-        clock: WaitingClock,
-    ) -> None:
+    def __init__(self, api: ApiClient, settings: WebhookSettings, secret: Secret, clock: WaitingClock) -> None:
         self.registered = asyncio.Event()
         self._settings = settings
         self._secret = secret
-        self._destination = destination
         self._clock = clock
         self._by: Authority | None = None  # who signed the certificate that is shown
         self._again = asyncio.Event()
@@ -64,14 +58,21 @@ class Registration:
         """Something has changed that the configuration depends on, or the configuration itself."""
         self._again.set()
 
-    async def run(self, use: Callable[[bytes], Awaitable[None]], known: Callable[[], Awaitable[None]]) -> None:
-        """Keep it so, for ever. ``use`` has the server show another certificate. Nothing is registered before enough
-        of the cluster is ``known`` to answer.
+    async def run(self, destination: Destination, use: Use, known: Callable[[], Awaitable[None]]) -> None:
+        """Keep it so, for ever. ``destination`` gives what is known of the virtual nodes now, ``use`` has the server
+        show another certificate. Nothing is registered before enough of the cluster is ``known`` to answer.
         """
+
+        async def look() -> None:
+            authorities = await self._secret.authorities()
+            await self._certify(authorities, use)
+            await known()
+            await self._register(authorities, destination())
+
         backoff = BackOff("registration of the webhook", self._clock, LONGEST_PAUSE)
         while True:
             self._again.clear()
-            await insist(partial(self._look, use, known), backoff)
+            await insist(look, backoff)
             await self._clock.sleep(min(PAUSE_SECONDS, self._pause))
             try:
                 await asyncio.wait_for(self._again.wait(), self._pause)
@@ -82,24 +83,21 @@ class Registration:
     def _pause(self) -> float:
         return min(LOOK_SECONDS, self._settings.authority_life / timedelta(seconds=_LOOKS))
 
-    async def _look(self, use: Callable[[bytes], Awaitable[None]], known: Callable[[], Awaitable[None]]) -> None:
+    async def _certify(self, authorities: tuple[Authority, ...], use: Use) -> None:
         from vkprovider.kube.own_authority import issue  # noqa: PLC0415
 
-        authorities = await self._secret.authorities()
         by = signer(authorities, self._clock.now())
         if by != self._by:
             await use(await asyncio.to_thread(issue, by, self._settings.hosts, self._clock.now()))
             self._by = by
             log.info("the webhook has a new certificate", hosts=self._settings.hosts, ends=by.ends.isoformat())
-        await known()
-        await self._register(authorities)
 
-    async def _register(self, authorities: tuple[Authority, ...]) -> None:
+    async def _register(self, authorities: tuple[Authority, ...], destination: DestinationSettings) -> None:
         from vkprovider.kube.own_authority import bundle  # noqa: PLC0415
 
         trust = {"caBundle": b64encode(bundle(authorities)).decode()}
         spared = (self._settings.namespace,) if self._settings.service is not None else ()
-        pods = webhooks(self._destination(), self._settings.client(PODS_PATH) | trust, spared)
+        pods = webhooks(destination, self._settings.client(PODS_PATH) | trust, spared)
         if await self._mutating.keep(pods) and not self.registered.is_set():
             log.info("the webhook is registered", configuration=NAME)
             self.registered.set()

@@ -55,7 +55,7 @@ def in_units_of(amount: int, example: str | int | float) -> str:
 
 
 def in_binary(amount: int) -> str:
-    """A number as Kubernetes prints one whose unit is bytes (BinarySI): with the largest suffix that leaves it whole."""
+    """A number as Kubernetes prints one of bytes (BinarySI): with the largest suffix that leaves it whole."""
     suffix = ""
     for larger in _BINARY if amount else ():
         if amount % 1024:

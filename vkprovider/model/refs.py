@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple, NewType
 
+from vkprovider.errors import SpecError
+from vkprovider.model import names
+
 PodUID = NewType("PodUID", str)
 ContainerID = NewType("ContainerID", str)  # the engine's 64 hex digits, without "docker://"
 
@@ -41,3 +44,16 @@ class TokenRef(NamedTuple):
     pod_uid: PodUID
     audience: str
     seconds: int
+
+
+def split_reference(name: str, namespace: str) -> tuple[str, str]:
+    """The namespace and name that a volume of a pod in ``namespace`` means by ``name``.
+
+    Raises SpecError where it is neither a name nor ``namespace/name``.
+    """
+    if "/" not in name:
+        return namespace, name
+    other, _, own = name.partition("/")
+    if names.label(other) or names.subdomain(own):
+        raise SpecError(f'"{name}" is not of the form namespace/name')
+    return other, own

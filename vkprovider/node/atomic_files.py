@@ -64,6 +64,11 @@ def publish(volume: str, staged: str, files: Iterable[File]) -> None:
             shutil.rmtree(entry)
 
 
+def is_published(volume: str) -> bool:
+    """Whether there are files, or there is an empty set of them, that containers may see."""
+    return os.path.isdir(os.path.join(volume, _DATA))
+
+
 def _write(directory: str, file: File) -> None:
     parent = directory
     *parents, name = file.path.split("/")

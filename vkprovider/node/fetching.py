@@ -16,11 +16,11 @@ from vkprovider.model.refs import ObjectRef, TokenRef
 from vkprovider.ports import ObjectStore, RegistryAuth
 
 
-async def fetch_objects(store: ObjectStore, refs: Iterable[ObjectRef]) -> Objects:
+async def fetch_objects(store: ObjectStore, pod: Pod, refs: Iterable[ObjectRef]) -> Objects:
     found: dict[ObjectRef, Mapping[str, Any] | VkError | None] = {}
     for ref in sorted(refs):
         try:
-            found[ref] = await store.get(ref)
+            found[ref] = await store.get(ref, pod)
         except VkError as exc:
             found[ref] = exc
     return found
@@ -50,7 +50,7 @@ async def fetch_logins(store: ObjectStore, pod: Pod, image: str) -> tuple[tuple[
     Raises SpecError for a Secret whose content is no credentials.
     """
     refs = pull_secrets(pod)
-    found = await fetch_objects(store, refs)
+    found = await fetch_objects(store, pod, refs)
     secrets = [raw for ref in refs if isinstance(raw := found[ref], Mapping)]
     auths = tuple(RegistryAuth(username=user, password=password) for user, password in logins(image, secrets))
     return auths, tuple(ref.name for ref in refs if not isinstance(found[ref], Mapping))

@@ -107,17 +107,20 @@ class ImageCollector:
 
     async def _look(self, now: datetime) -> list[KnownImage]:
         """The images that may go, in order; with what is remembered of all brought up to date."""
+        before = self._pulled.known()  # what is pulled from now on may be there without being seen
         stored = {image.id: image for image in await self._engine.stored_images()}
         in_use = await self._engine.images_in_use() | await self._volumes.held()
+        gone = {image.id for image in before} - stored.keys()
         known = [
-            msgspec.structs.replace(
-                image, size=stored[image.id].size_bytes, last_used=now if image.id in in_use else image.last_used
-            )
-            for image in self._pulled.known()
+            _looked_at(image, stored[image.id].size_bytes, now if image.id in in_use else image.last_used)
             if image.id in stored
+            else image
+            for image in self._pulled.known()
+            if image.id not in gone
         ]
         await self._pulled.keep(known)
-        return image_gc.unused(known, in_use, {image_id: image.names for image_id, image in stored.items()})
+        names = {image_id: image.names for image_id, image in stored.items()}
+        return image_gc.unused((image for image in known if image.id in stored), in_use, names)
 
     async def _remove(self, images: Iterable[KnownImage], wanted: int | None) -> int:
         """One after the other, until so many bytes are free. One that somebody has begun to use is passed over."""
@@ -136,6 +139,10 @@ class ImageCollector:
         if gone:
             await self._pulled.keep(image for image in self._pulled.known() if image.id not in gone)
         return freed
+
+
+def _looked_at(image: KnownImage, size: int, last_used: datetime | None) -> KnownImage:
+    return msgspec.structs.replace(image, size=size, last_used=last_used)
 
 
 async def image_disk(engine: ContainerEngine, directory: str) -> tuple[int, int]:

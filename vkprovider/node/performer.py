@@ -17,6 +17,7 @@ from vkprovider.core.create import Gathered, NodeFacts, plan_container, plan_san
 from vkprovider.core.env import Whereabouts, needed_objects, resolve_env
 from vkprovider.core.faults import Fault
 from vkprovider.core.network_files import pod_resolver
+from vkprovider.core.objects import withheld
 from vkprovider.core.projections import Fetched
 from vkprovider.core.resources import container_limits, unshared_limits
 from vkprovider.core.security import seccomp_file, unenforced
@@ -57,7 +58,7 @@ class Performer:
 
     def follow(self, pod: Pod, refs: frozenset[ObjectRef], tell: Tell) -> None:
         """Have ``tell`` hear of changes of these objects, and of no others any more."""
-        self._objects.follow(pod.uid, refs, lambda ref: tell(a.ObjectChanged(ref=ref)))
+        self._objects.follow(pod, refs, lambda ref: tell(a.ObjectChanged(ref=ref)))
 
     async def perform(self, pod: Pod, action: a.Action, ips: tuple[str, ...], tell: Tell) -> tuple[a.News, ...]:
         """Carry out one action. ``tell`` hears what is worth knowing before the end; the rest is returned."""
@@ -96,14 +97,14 @@ class Performer:
 
     async def _prepare_volumes(self, pod: Pod, version: int) -> tuple[a.News, ...]:
         tokens = await fetch_tokens(self._objects, needed_tokens(pod))
-        objects = await fetch_objects(self._objects, self._files.needed(pod))
-        objects = {**objects, **await fetch_objects(self._objects, bound_volumes(objects))}
+        objects = await fetch_objects(self._objects, pod, self._files.needed(pod))
+        objects = {**objects, **await fetch_objects(self._objects, pod, bound_volumes(objects))}
         fetched = Fetched(objects=objects, tokens=tokens)
         problems = await self._files.prepare(pod, fetched)
         if problems:
             return (a.VolumesFailed(messages=problems),)
         renew_at = min((token.renew_at for token in tokens.values() if isinstance(token, Token)), default=None)
-        return (a.VolumesReady(version=version, renew_at=renew_at),)
+        return (a.VolumesReady(version=version, renew_at=renew_at, withheld=withheld(objects)),)
 
     async def _create_sandbox(self, pod: Pod, action: a.CreateSandbox) -> tuple[a.News, ...]:
         _, cut = pod_resolver(pod, self._node.dns)
@@ -166,7 +167,7 @@ class Performer:
         return (a.ContainerResized(key=action.key, container_id=action.container_id, resources=action.resources),)
 
     async def _gather(self, pod: Pod, container: Container, action: a.StartContainer, ips: tuple[str, ...]) -> Gathered:
-        objects = await fetch_objects(self._objects, needed_objects(pod, container))
+        objects = await fetch_objects(self._objects, pod, needed_objects(pod, container))
         node = self._node
         where = Whereabouts(node_name=node.name, host_ip=node.host_ip, pod_ips=ips, allocatable=node.allocatable)
         services = await fetch_service_variables(self._objects, pod)

@@ -46,11 +46,16 @@ class PulledImages:
         await self.keep([*(k for k in self.known() if k.id != image_id), msgspec.structs.replace(known, names=names)])
 
     async def keep(self, images: Iterable[KnownImage]) -> None:
-        """From now on these, as they are. What is only remembered in memory is no reason to write the file."""
+        """From now on these, as they are. What is only remembered in memory is no reason to write the file. With a disk
+        that is full the file stays behind: at worst, an image that it does not name is never removed.
+        """
         before, self._known = self._known, {image.id: image for image in images}
         if _lasting(before.values()) != _lasting(self._known.values()):
             async with self._writing:
-                await asyncio.to_thread(_save, self._path, _lasting(self._known.values()))
+                try:
+                    await asyncio.to_thread(_save, self._path, _lasting(self._known.values()))
+                except OSError as exc:
+                    log.warning("which images this node has pulled cannot be written down", error=str(exc))
 
 
 def _names(images: Iterable[StoredImage], image_id: str) -> frozenset[str] | None:

@@ -25,6 +25,7 @@ from vkprovider.core.volumes import (
     PlannedVolume,
     Projection,
     VolumePlan,
+    Withheld,
     mount_failure,
 )
 from vkprovider.errors import EngineNotFound, VkError
@@ -98,6 +99,9 @@ class VolumeWriter:
                 await self._engine.create_volume(volume.engine_name, labels, volume.options)
             case Projection():
                 await self._project(volume, plan)
+            case Withheld():
+                there = await asyncio.to_thread(atomic_files.is_published, volume.path)
+                return None if there else volume.refusal
             case HostPathCheck():
                 return await asyncio.to_thread(host_paths.check, volume.path, volume.type)
             case ClaimedPath():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -116,11 +116,17 @@ def _pod(uid: PodUID, containers: Sequence[ContainerUsage], disks: Disks | None)
     if volumes:
         found["volume"] = [fields.volume(disks.usage.at, each, identity.pod_namespace) for each in volumes]
     if disks.usage.engine is not None:
-        own = [disks.usage.containers.get(each.container.id, ContainerDisk()) for each in apps]
-        uses = [use for disk in own for use in (disk.root, disk.logs)] + [v.use for v in volumes if v.on_disk and not v.claim]
-        found["ephemeral-storage"] = fields.file_system(disks.usage.at, disks.usage.engine, fields.together(uses))
+        use = fields.together([*_written(apps, disks.usage), *(v.use for v in volumes if v.on_disk and not v.claim)])
+        found["ephemeral-storage"] = fields.file_system(disks.usage.at, disks.usage.engine, use)
     found["process_stats"] = {"process_count": sum(each.reading.processes for each in containers)}
     return found
+
+
+def _written(containers: Iterable[ContainerUsage], disks: DiskUsage) -> Iterator[DiskUse | None]:
+    """What they have written beside volumes, and said."""
+    for each in containers:
+        disk = disks.containers.get(each.container.id, ContainerDisk())
+        yield from (disk.root, disk.logs)
 
 
 def _container(each: ContainerUsage, disks: Disks | None) -> Json:

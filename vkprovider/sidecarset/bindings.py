@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vkprovider.errors import SpecError
 from vkprovider.model import names
 from vkprovider.model.base import Model, without_nulls
 from vkprovider.model.findings import Finding, each, one_of, required
@@ -92,19 +91,6 @@ def binding_findings(binding: ResourceBinding) -> Iterator[Finding]:
             yield from each(f"{at}.name", item.name, names.subdomain(item.name))
 
 
-def split_reference(name: str, namespace: str) -> tuple[str, str]:
-    """The namespace and name that a volume of a pod in ``namespace`` means by ``name``.
-
-    Raises SpecError where it is neither a name nor ``namespace/name``.
-    """
-    if "/" not in name:
-        return namespace, name
-    other, _, own = name.partition("/")
-    if names.label(other) or names.subdomain(own):
-        raise SpecError(f'"{name}" is not of the form namespace/name')
-    return other, own
-
-
 def allowed(
     pod: Mapping[str, Any],
     reference: ObjectRef,
@@ -122,13 +108,37 @@ def allowed(
         return True
     entitled = [
         each
-        for each in sets
-        if covers(each, pod, namespace, namespace_labels)
-        and _refers(each.raw["spec"].get("volumes") or (), reference)
-        and any(binding.grants(each.name, reference) for binding in bindings)
+        for each in referring(pod, reference, sets, namespace_labels)
+        if any(binding.grants(each.name, reference) for binding in bindings)
     ]
     readers = {name for each in entitled for name in container_names(each)}
     return bool(entitled) and _mounting(pod, reference) <= readers
+
+
+def referring(
+    pod: Mapping[str, Any], reference: ObjectRef, sets: Sequence[SidecarSet], namespace_labels: Mapping[str, str]
+) -> tuple[SidecarSet, ...]:
+    """The sets that match the pod now and have a volume of that very kind and ``namespace/name``."""
+    namespace = (pod.get("metadata") or {}).get("namespace") or "default"
+    return tuple(
+        each
+        for each in sets
+        if covers(each, pod, namespace, namespace_labels) and _refers(each.raw["spec"].get("volumes") or (), reference)
+    )
+
+
+def refusal(
+    pod: Mapping[str, Any], reference: ObjectRef, sets: Sequence[SidecarSet], namespace_labels: Mapping[str, str]
+) -> str:
+    """What a pod is told that is not ``allowed`` an object, and what to do; the same whether there is one or not."""
+    kind, namespace, name = reference
+    matching = " or ".join(sorted(each.name for each in referring(pod, reference, sets, namespace_labels)))
+    subject = f"the SidecarSet {matching}" if matching else "a SidecarSet that matches the pod and has this volume"
+    return (
+        f'{kind.lower()} "{namespace}/{name}" is of another namespace, and not granted to this pod: create a '
+        f"SidecarSetResourceBinding in namespace {namespace} whose subjects name {subject} and whose resourceRefs name "
+        f"the {kind} {name}; no container but that set's may mount it"
+    )
 
 
 def container_names(sidecars: SidecarSet) -> frozenset[str]:

@@ -33,6 +33,12 @@ def injected_sets(pod: Mapping[str, Any]) -> frozenset[str]:
     return _listed((pod.get("metadata") or {}).get("annotations") or {})
 
 
+def recorded_hash(pod: Mapping[str, Any], key: str, name: str) -> str:
+    """The hash of a set, as the annotation ``key`` has it; "" if it has none. Raises SpecError if it cannot be read."""
+    found = _read((pod.get("metadata") or {}).get("annotations") or {}, key).get(name)
+    return found.hash if found is not None else ""
+
+
 def records(sets: Sequence[SidecarSet], annotations: Annotations, now: datetime) -> dict[str, str]:
     """The annotations of hashes and the list, with these sets added. Raises SpecError where they cannot be read."""
     hashes, without_image = _read(annotations, HASH), _read(annotations, HASH_WITHOUT_IMAGE)
@@ -65,7 +71,7 @@ def twin_records(sets: Sequence[SidecarSet], annotations: Annotations) -> dict[s
     if not hot:
         return {}
     made = {key: value for name in hot for key, value in twin_annotations(name).items()}
-    working = _working(annotations) | {name: twin_names(name)[0] for name in hot}
+    working = working_twins(annotations) | {name: twin_names(name)[0] for name in hot}
     return made | {WORKING: msgspec.json.encode(working, order="sorted").decode()}
 
 
@@ -97,8 +103,8 @@ def _written(found: Mapping[str, _Record]) -> str:
     return msgspec.json.encode({name: found[name] for name in sorted(found)}).decode()
 
 
-def _working(annotations: Annotations) -> dict[str, str]:
-    """Which twins worked already; what cannot be read counts as nothing, as in OpenKruise."""
+def working_twins(annotations: Annotations) -> dict[str, str]:
+    """Which twin works, by the sidecar's name; what cannot be read counts as nothing, as in OpenKruise."""
     try:
         return msgspec.json.decode(annotations.get(WORKING) or "{}", type=dict[str, str])
     except msgspec.MsgspecError:

@@ -8,8 +8,8 @@ from typing import Any
 from vkprovider.core.services import Service
 from vkprovider.core.tokens import Token
 from vkprovider.errors import SpecError
-from vkprovider.model.refs import ObjectRef, PodUID, TokenRef
-from vkprovider.sidecarset.bindings import split_reference
+from vkprovider.model.pod import Pod
+from vkprovider.model.refs import ObjectRef, TokenRef
 
 DATA_KINDS = ("ConfigMap", "Secret")
 
@@ -20,14 +20,14 @@ class ManifestObjects:
     def __init__(self, objects: Iterable[Mapping[str, Any]]) -> None:
         self._objects = {object_ref(raw): raw for raw in objects if raw["kind"] in DATA_KINDS}
 
-    async def get(self, ref: ObjectRef) -> Mapping[str, Any] | None:
+    async def get(self, ref: ObjectRef, pod: Pod) -> Mapping[str, Any] | None:
         """The raw object, or None: what is not in the manifests does not exist.
 
-        A volume's ``namespace/name`` is taken as that: ``manifests.load`` has refused what the pod may not have.
+        ``manifests.load`` has refused what the pod may not have.
         """
-        return self._objects.get(ObjectRef(ref.kind, *split_reference(ref.name, ref.namespace)))
+        return self._objects.get(ref)
 
-    def follow(self, uid: PodUID, refs: frozenset[ObjectRef], changed: Callable[[ObjectRef], None]) -> None:
+    def follow(self, pod: Pod, refs: frozenset[ObjectRef], changed: Callable[[ObjectRef], None]) -> None:
         """Nothing to be done: they never change."""
 
     async def token(self, ref: TokenRef) -> Token:

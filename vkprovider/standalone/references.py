@@ -12,9 +12,8 @@ from vkprovider.errors import SpecError
 from vkprovider.model.container import Container
 from vkprovider.model.findings import Finding, forbidden, invalid, not_found
 from vkprovider.model.pod import PodSpec
-from vkprovider.model.refs import ObjectRef
+from vkprovider.model.refs import ObjectRef, split_reference
 from vkprovider.model.volume import VolumeProjection
-from vkprovider.sidecarset.bindings import split_reference
 
 Keys = Mapping[ObjectRef, Set[str]]  # every ConfigMap and Secret there is, with its keys
 Refusal = Callable[[ObjectRef, str], Finding | None]  # of an object of another namespace, and the path that names it

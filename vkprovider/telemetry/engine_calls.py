@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from vkprovider.errors import EngineError
-from vkprovider.model.refs import PodUID
+from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.ports import Clock, ContainerEngine, LogLine
 from vkprovider.telemetry import catalogue as c
 from vkprovider.telemetry.meter import Meter
@@ -27,6 +27,7 @@ OPERATIONS = {  # by method, in the words of pkg/kubelet/kuberuntime/instrumente
     "remove": "remove_container",
     "image": "image_status",
     "stored_images": "list_images",
+    "remove_image": "remove_image",
     "pull": "pull_image",
     "exec": "exec_sync",
     "create_volume": "create_volume",
@@ -57,9 +58,10 @@ class _MeasuredEngine:
             return self._operation(OPERATIONS[name], attribute)
         return self._stream(STREAMS[name], attribute) if name in STREAMS else attribute
 
-    async def logs(self, *args: Any, **kwargs: Any) -> AsyncGenerator[LogLine]:
-        lines = cast(AsyncGenerator[LogLine], self._engine.logs(*args, **kwargs))
-        with self._open(LOGS):
+    async def logs(self, container_id: ContainerID, *, follow: bool = False, **options: Any) -> AsyncGenerator[LogLine]:
+        """A stream is what is followed."""
+        lines = cast(AsyncGenerator[LogLine], self._engine.logs(container_id, follow=follow, **options))
+        with self._open(LOGS) if follow else nullcontext():
             async with aclosing(lines):
                 async for line in lines:
                     yield line
