@@ -61,6 +61,7 @@ bench: engine venv parts controlplane ## speed, as ratios to raw Docker calls
 	@$(BIN)/python -m integration.benchmarks.run_speed
 	@$(BIN)/python -m integration.benchmarks.node_speed
 	@$(BIN)/python -m integration.benchmarks.node_idle
+	@$(BIN)/python -m integration.benchmarks.log_files
 
 clean: ## remove the environment and what the tools keep
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

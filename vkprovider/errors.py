@@ -5,13 +5,23 @@ No error logs or prints when it is made; whoever handles it decides what is said
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 
 class VkError(Exception):
     """Base of all own errors. ``reason`` may be shown to users and used as an event reason."""
 
     reason: ClassVar[str] = "InternalError"
+
+
+def each_error(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
+    """The errors of a group and of the groups in it, one by one."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from each_error(error)
+        else:
+            yield error
 
 
 class SpecError(VkError):

@@ -13,10 +13,8 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import structlog
@@ -29,14 +27,14 @@ from vkprovider.core.view import CoreSettings
 from vkprovider.engine.disks import count, file_system
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.engine.endpoint import NO_ENGINE
-from vkprovider.errors import ApiUnavailable, EngineUnavailable, VkError
+from vkprovider.errors import ApiUnavailable, EngineUnavailable, VkError, each_error
 from vkprovider.kube.door import Door
 from vkprovider.kube.event_recorder import EventRecorder
 from vkprovider.kube.granted_objects import GrantedObjects
 from vkprovider.kube.lasting_checkpoint import LastingCheckpoint
 from vkprovider.kube.machine import look_at_machine, machine_readings
 from vkprovider.kube.node_conditions import NodeEvent
-from vkprovider.kube.node_object import MachineFacts, node_devices, node_reference, node_status
+from vkprovider.kube.node_object import MachineFacts, node_devices, node_reference, node_status, with_devices_of
 from vkprovider.kube.node_registrar import NodeRegistrar
 from vkprovider.kube.node_settings import DEFAULT_TAINT, NodeFlags, NodeSettings, load_node_settings
 from vkprovider.kube.objects import KubeObjects
@@ -88,7 +86,7 @@ def node(
         beside = load_webhook_settings(webhook) if webhook is not None else None
         asyncio.run(_live(load_node_settings(flags, os.environ, socket.gethostname()), settings, beside))
     except* (VkError, OSError) as failed:
-        for error in _each(failed):
+        for error in each_error(failed):
             print(f"vkprovider: {error}", file=sys.stderr)
             if isinstance(error, EngineUnavailable):
                 print(NO_ENGINE, file=sys.stderr)
@@ -167,8 +165,9 @@ async def _assemble(place: Place, settings: Settings, docker: DockerEngine, serv
         told = PodEvent(type=event.type, reason=event.reason, message=event.message)
         events.note(node_reference(name), told, clock.now())
 
-    registrar = NodeRegistrar(api, place.settings, look, clock, tell)
     machine = await look()
+    place.settings = with_devices_of(machine, place.settings)  # what comes later is offered by the next start
+    registrar = NodeRegistrar(api, place.settings, look, clock, tell)
     facts = await _facts(place, docker, machine)
     dirs = PodDirs(
         str(place.directory),
@@ -275,11 +274,3 @@ async def _facts(place: Place, engine: DockerEngine, machine: MachineFacts) -> N
         pod_max_pids=place.settings.resources.pod_max_pids,
         limits_pods=machine.engine.pod_limits,
     )
-
-
-def _each(failed: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
-    for error in failed.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _each(error)
-        else:
-            yield error

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from vkprovider.config import ConfigError
-from vkprovider.errors import VkError
+from vkprovider.errors import VkError, each_error
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.machine import address_towards
 from vkprovider.kube.webhook_settings import WebhookFlags, WebhookSettings, load_webhook_settings
@@ -28,7 +28,7 @@ def webhook(flags: WebhookFlags, kubeconfig: str) -> int:
     try:
         asyncio.run(_live(load_webhook_settings(flags), kubeconfig, os.environ))
     except* (VkError, OSError) as failed:
-        for error in failed.exceptions:
+        for error in each_error(failed):
             print(f"vkprovider: {error}", file=sys.stderr)
         code = OWN_ERROR
     return code

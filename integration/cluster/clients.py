@@ -60,6 +60,12 @@ class Cluster:
         """What `kubectl get ARGUMENTS` finds, as an object of the API."""
         return json.loads(self.kubectl("get", *arguments, "--output=json"))
 
+    @cached_property
+    def version(self) -> tuple[int, int]:
+        """Of the API server, as (1, 34): older ones lack fields that newer ones show."""
+        told = json.loads(self.kubectl("version", "--output=json"))["serverVersion"]
+        return int(told["major"]), int(told["minor"].rstrip("+"))
+
     @property
     def url(self) -> str:
         """The URL of the API server."""

@@ -66,13 +66,11 @@ def _registration(address: str, port: int) -> dict[str, object]:
     metadata = {"name": NAME, "namespace": NAMESPACE}
     ports = [{"name": "https", "port": port}]
     service = {"kind": "Service", "apiVersion": "v1", "metadata": metadata, "spec": {"ports": ports}}
-    endpoints = {
-        "kind": "EndpointSlice",
-        "apiVersion": "discovery.k8s.io/v1",
-        "metadata": metadata | {"labels": {"kubernetes.io/service-name": NAME}},
-        "addressType": "IPv4",
-        "ports": ports,
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+    endpoints = {  # which older API servers look at; a controller makes the slices of them that newer ones do
+        "kind": "Endpoints",
+        "apiVersion": "v1",
+        "metadata": metadata,
+        "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
     }
     api = {
         "kind": "APIService",

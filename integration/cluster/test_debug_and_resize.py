@@ -105,8 +105,7 @@ def test_a_debugger_runs_once_whatever_becomes_of_it(cluster: Cluster, namespace
 @pytest.fixture
 def resizable(cluster: Cluster) -> None:
     """A control plane that lets pods be resized."""
-    version = json.loads(cluster.kubectl("version", "--output=json"))["serverVersion"]
-    if (int(version["major"]), int(version["minor"].rstrip("+"))) < (1, 33):
+    if cluster.version < (1, 33):
         pytest.skip("pods can be resized since 1.33")
 
 

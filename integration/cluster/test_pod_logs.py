@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.docker]
 
 STDLOG = {"name": "stdlog", "csi": {"driver": "stdlogplugin.csi.alibabacloud.com"}}
 AT = [{"name": "stdlog", "mountPath": "/var/log/std", "readOnly": True}]
-TALKS = "echo Server is listening on :8080 >&2; while :; do n=$((n+1)); echo $n; usleep 2000; done"
+TALKS = "echo Server is listening on :8080 >&2; sleep 0.5; while :; do n=$((n+1)); echo $n; usleep 2000; done"
 
 
 @pytest.fixture(scope="module")
@@ -73,17 +73,17 @@ def test_each_line_once_for_all_who_read(cluster: Cluster, node: NodeProcess, fo
         process.kill()
     assert heard == ["Server is listening on :8080", *map(str, range(1, 2000))]
 
-    eventually(lambda: len(texts(logs)) > 2000)
+    eventually(lambda: len(texts(logs)) > 2000, 60)
     node.kill()
     node.start()
     past = len(texts(logs))
-    eventually(lambda: len(texts(logs)) > past + 500)
+    eventually(lambda: len(texts(logs)) > past + 500, 60)
     lines = texts(logs)
     assert lines == ["Server is listening on :8080", *map(str, range(1, len(lines)))]
     assert len(list(logs.glob("0.log.*"))) > 2
 
     cluster.kubectl("delete", "pod", name)
-    eventually(lambda: not list(folder.iterdir()))
+    eventually(lambda: not list(folder.iterdir()), 60)
 
 
 def test_other_drivers_are_refused_by_name(cluster: Cluster, node: NodeProcess) -> None:
@@ -92,7 +92,7 @@ def test_other_drivers_are_refused_by_name(cluster: Cluster, node: NodeProcess) 
     spec = on(node.name, shell("app", "true"), volumes=[volume], automountServiceAccountToken=False)
     manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
-    eventually(lambda: cluster.get("pod", name)["status"]["phase"] == "Failed")
+    eventually(lambda: cluster.get("pod", name)["status"]["phase"] == "Failed", 60)
     status = cluster.get("pod", name)["status"]
     assert status["reason"] == "UnsupportedField"
     assert "spec.volumes[0].csi.driver" in status["message"]

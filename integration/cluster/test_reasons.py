@@ -92,7 +92,7 @@ def test_how_containers_ended(home: Home) -> None:
     eventually(lambda: any(r == "Failed" and "/no/such/program" in m for r, m in home.events("ended")))
 
 
-def test_who_with_what_and_where(home: Home) -> None:
+def test_who_with_what_and_where(home: Home, cluster: Cluster) -> None:
     resources = {"requests": {"cpu": "100m", "memory": "16Mi"}, "limits": {"cpu": "200m", "memory": "32Mi"}}
     mounts = [{"name": "v", "mountPath": "/v"}, {"name": "v", "mountPath": "/r", "readOnly": True}]
     home.create(
@@ -103,7 +103,8 @@ def test_who_with_what_and_where(home: Home) -> None:
     )
     home.until_phase("Running", "shown")
     app = container_status(home.status("shown"), "app")
-    assert (app["user"]["linux"]["uid"], app["user"]["linux"]["gid"]) == (1000, 2000)
+    if cluster.version >= (1, 31):  # which shows it by default
+        assert (app["user"]["linux"]["uid"], app["user"]["linux"]["gid"]) == (1000, 2000)
     assert (app["resources"], app["allocatedResources"]) == (resources, resources["requests"])
     shown = {mount["mountPath"]: mount.get("recursiveReadOnly") for mount in app["volumeMounts"]}
     token = "/var/run/secrets/kubernetes.io/serviceaccount"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from .webhooks import (
     SECRET,
     WebhookProcess,
     admitted,
+    configuration,
     is_injected,
     names,
     sidecar_set,
@@ -125,3 +127,42 @@ def test_the_one_that_started_last_serves(
         assert second.is_asked_about()
         eventually(lambda: is_injected(control_plane, namespace, "filebeat"))
         assert control_plane.get("secret", SECRET, f"--namespace={NAMESPACE}")["data"] == secret["data"]
+
+
+def test_replicas_behind_a_service_serve_by_one_authority(
+    control_plane: ControlPlane, namespace: str, account: Path, tmp_path: Path
+) -> None:
+    """The API server is led to one of them, then to the other, and is told nothing new for it."""
+    service = f"{NAMESPACE}/vkprovider-webhook"
+
+    def lead_to(process: WebhookProcess) -> None:
+        spec = {"ports": [{"port": 443}]}
+        address = {"addresses": [{"ip": own_address()}], "ports": [{"port": process.port}]}
+        named = {"name": "vkprovider-webhook"}
+        items = [
+            {"apiVersion": "v1", "kind": "Service", "metadata": named, "spec": spec},
+            {"apiVersion": "v1", "kind": "Endpoints", "metadata": named, "subsets": [address]},
+        ]
+        apply(control_plane, NAMESPACE, *items)
+
+    first, second = (WebhookProcess(control_plane, tmp_path, account, service=service) for _ in range(2))
+    with first:
+        lead_to(first)
+        eventually(lambda: refusal(control_plane, namespace, OURS) == "")
+        before = configuration(control_plane)
+        with second:
+            lead_to(second)
+            first.kill()
+            eventually(lambda: refusal(control_plane, namespace, OURS) == "")
+            assert configuration(control_plane) == before
+            assert refusal(control_plane, NAMESPACE, OURS) == ""
+    assert "failed calling webhook" in refusal(control_plane, namespace, OURS)
+    assert refusal(control_plane, NAMESPACE, OURS) == ""  # where its own pods are
+    control_plane.kubectl("delete", "service", "vkprovider-webhook", f"--namespace={NAMESPACE}")
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback's, which Endpoints may not have. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])

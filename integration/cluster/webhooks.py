@@ -25,13 +25,16 @@ STOP_SECONDS = 15
 
 
 class WebhookProcess:
-    """A webhook that goes by ``kubeconfig`` and is reached at loopback. A context manager that stops it."""
+    """A webhook that goes by ``kubeconfig`` and is reached at loopback, or by the Service ``service``. A context
+    manager that stops it.
+    """
 
-    def __init__(self, cluster: Cluster, folder: Path, kubeconfig: Path, *flags: str) -> None:
+    def __init__(self, cluster: Cluster, folder: Path, kubeconfig: Path, *flags: str, service: str = "") -> None:
         (self.port,) = free_ports(1)
         self._cluster = cluster
         self._log = folder / f"webhook-{self.port}.log"
-        at = ["--kubeconfig", kubeconfig, "--address", "127.0.0.1", "--port", str(self.port)]
+        reached = ["--service", service] if service else ["--address", "127.0.0.1"]
+        at = ["--kubeconfig", kubeconfig, *reached, "--port", str(self.port)]
         self._command = [PROGRAM, "webhook", *at, *flags]
         self._process: subprocess.Popen[bytes] | None = None
 

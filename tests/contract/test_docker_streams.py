@@ -164,6 +164,26 @@ async def test_a_command_that_is_left_is_ended(bench: Bench, tty: bool):
     assert "sleep 12345" not in await processes(bench, container_id)
 
 
+async def test_a_command_is_ended_though_its_leaving_is_cut_short(bench: Bench):
+    container_id = await bench.run()
+    leaving = asyncio.Event()
+
+    async def leave() -> None:
+        async with bench.engine.open_exec(container_id, ["sleep", "7654"]):
+            await running()
+            leaving.set()
+
+    async def running() -> bool:
+        return "sleep 7654" in await processes(bench, container_id)
+
+    task = asyncio.create_task(leave())
+    await leaving.wait()
+    await asyncio.sleep(0.1)  # it is at it, and waits for the command to end by itself
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not await running()
+
+
 async def test_where_no_command_can_run(bench: Bench):
     dead = await bench.run("dead", "exit 0")
     await bench.ended(dead)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from vkprovider.core.record import PodMemory, PodRecord
+from vkprovider.core.record import ImageReady, PodMemory, PodRecord
 from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.model.labels import spec_hash
 from vkprovider.model.observed import ContainerState, PodObservation, Run, SandboxState
@@ -78,6 +78,13 @@ def state(
         "spec_hash": spec_hash(spec),
     }
     return ContainerState(**(fields | more))
+
+
+def pulled(of: Pod, *names: str, attempt: int = 1) -> PodMemory:
+    """What is remembered once the images of the next instances are there."""
+    specs = {c.name: c for c in of.spec.containers + of.spec.init_containers}
+    images = {n: ImageReady(attempt=attempt, image=specs[n].image, image_id="sha256:2") for n in names}
+    return PodMemory(volumes_ready=True, images=images)
 
 
 def running(of: Pod, *names: str) -> tuple[ContainerState, ...]:

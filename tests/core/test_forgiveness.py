@@ -93,6 +93,17 @@ def test_a_job_sidecar_that_failed_by_itself_counts():
     assert decision.status["phase"] == "Failed"
 
 
+def test_a_job_sidecar_whose_exit_code_is_ignored_does_not():
+    env = [
+        {"name": f"KRUISE_TERMINATE_SIDECAR_{what}", "value": "true"} for what in ("WHEN_JOB_EXIT", "IGNORE_EXIT_CODE")
+    ]
+    p = pod(container("app"), container("helper", env=env), container("alone", env=env[1:]))
+    for name, phase in (("helper", "Succeeded"), ("alone", "Failed")):
+        codes = {"app": 0, "helper": 0, "alone": 0} | {name: 3}
+        decision = decide(given(p, *(exited(p, each, code) for each, code in codes.items())))
+        assert decision.status["phase"] == phase
+
+
 def test_exit_priorities_order_the_apps_among_themselves():
     p = pod(
         container("a", **switched("ECI_CONTAINER_EXIT_PRIORITY", "-5")),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.given import container, deleted, exited, given, native, pod, running
+from tests.core.given import container, deleted, exited, given, native, pod, pulled, running
 from tests.core.told import EXEC, confirmed, signals
 from vkprovider.core.actions import RunHook
 from vkprovider.core.decide import decide
@@ -59,7 +59,7 @@ def test_of_a_failed_probe(verdicts: Verdicts, own: int | None, kill: float):
 
 def test_of_another_image():
     old, new = (pod(container("app", image=i), terminationGracePeriodSeconds=7) for i in ("busybox:1", "busybox:2"))
-    assert signalled(new, "app", given(new, *running(old, "app"))) == (0, 7)
+    assert signalled(new, "app", given(new, *running(old, "app"), memory=pulled(new, "app"))) == (0, 7)
 
 
 @pytest.mark.parametrize("grace", [1, 5, 30])

@@ -141,6 +141,21 @@ def test_mounts_that_are_none(mount: dict[str, Any], message: str) -> None:
     assert (caught.value.waiting_reason, caught.value.message) == ("CreateContainerConfigError", message)
 
 
+def test_a_container_that_came_later_sees_nothing_of_other_namespaces() -> None:
+    volumes = [
+        {"name": "other", "configMap": {"name": "kube-system/c"}},
+        {"name": "own", "configMap": {"name": "default/c"}},
+    ]
+    mounts = [{"name": each["name"], "mountPath": f"/{each['name']}"} for each in volumes]
+    debug = container("debug", volumeMounts=mounts[1:])
+    given = pod(container("app", volumeMounts=mounts), volumes=volumes, ephemeralContainers=[debug])
+    for allowed in (*given.spec.containers, *given.spec.ephemeral_containers):
+        plan_mounts(given, allowed, "/pods/u", 0, ETC, ENV)
+    given = pod(container("app"), volumes=volumes, ephemeralContainers=[container("debug", volumeMounts=mounts)])
+    with pytest.raises(Fault, match='volume "other" shows objects of another namespace, and only sidecars may mount'):
+        plan_mounts(given, given.spec.ephemeral_containers[0], "/pods/u", 0, ETC, ENV)
+
+
 def test_the_sandbox_holds_what_is_in_memory() -> None:
     assert sandbox_mounts(pod(container("app"), volumes=VOLUMES)) == (
         Mount(source="vkprovider_u_memory", target="/vkprovider/volumes/memory", volume=True),

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.core.given import at, container, deleted, exited, given, marked, native, pod, running, sandbox, state
+from tests.core.given import at, container, deleted, exited, given, marked, native, pod, pulled, running, sandbox, state
 from tests.core.told import EXEC, published, signals, stopped
 from vkprovider.core.actions import (
     ActionFailed,
@@ -102,7 +102,7 @@ def test_a_container_in_an_unknown_state_is_killed_before_it_is_restarted(policy
 def test_a_new_image_replaces_a_container_under_every_policy(policy: str):
     old = pod(container("app"), container("other"), policy=policy)
     new = pod(container("app", image="busybox:2"), container("other"), policy=policy)
-    ends = decide(given(new, *running(old, "app", "other")))
+    ends = decide(given(new, *running(old, "app", "other"), memory=pulled(new, "app")))
     assert [e.message for e in ends.events] == ["Container app definition changed, will be restarted"]
     dead, other = exited(old, "app", 143), *running(old, "other")
     assert started(new, dead, other, record=ends.record) == ["app"]
@@ -110,7 +110,7 @@ def test_a_new_image_replaces_a_container_under_every_policy(policy: str):
 
 def test_a_new_image_of_a_native_sidecar_replaces_it():
     old, new = (pod(container("app"), inits=(native("s", image=i),)) for i in ("busybox:1.28", "busybox:2"))
-    ends = decide(given(new, *running(old, "s", "app")))
+    ends = decide(given(new, *running(old, "s", "app"), memory=pulled(new, "s")))
     assert [e.message for e in ends.events] == ["Init container s definition changed"]
 
 

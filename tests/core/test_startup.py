@@ -14,6 +14,7 @@ from tests.core.given import (
     marked,
     native,
     pod,
+    pulled,
     running,
     sandbox,
     state,
@@ -218,7 +219,7 @@ def test_a_changed_image_replaces_a_running_container_even_under_never():
     old = pod(container("app"), container("other"))
     new = pod(container("app", image="busybox:2"), container("other"))
     instances = running(old, "app", "other")
-    decision = decide(given(new, *instances))
+    decision = decide(given(new, *instances, memory=pulled(new, "app")))
     assert decision.actions == (SignalContainer(key="app", container_id=ContainerID("app-0"), signal=""),)
     assert decision.events[0].message == "Container app definition changed, will be restarted"
     dead = exited(old, "app", 143)

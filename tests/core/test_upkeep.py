@@ -92,6 +92,23 @@ def test_a_failure_is_told_backs_off_and_leaves_the_containers_alone() -> None:
     assert step(POD, memory, now).actions == (a.PrepareVolumes(version=1),)
 
 
+def test_what_is_withheld_is_told_once_until_it_is_granted_again() -> None:
+    def told(memory: PodMemory, *withheld: str) -> tuple[PodMemory, list[tuple[str, str]]]:
+        decision = step(POD, memory, news=(a.VolumesReady(withheld=withheld),))
+        assert decision.actions == ()
+        return decision.memory, [(event.reason, event.message) for event in decision.events]
+
+    stays = "The files that are there stay, and are no longer refreshed"
+    memory, events = told(PodMemory(), "one")
+    assert events == [("VolumeNotRefreshed", f"one. {stays}")]
+    memory, events = told(memory, "one", "two")
+    assert events == [("VolumeNotRefreshed", f"two. {stays}")]
+    memory, events = told(memory)
+    assert events == []
+    memory, events = told(memory, "one")
+    assert events == [("VolumeNotRefreshed", f"one. {stays}")]
+
+
 def test_an_object_that_appears_ends_the_wait() -> None:
     failed = decide(given(POD, memory=PodMemory(), news=(a.VolumesFailed(messages=("not found",)),)))
     assert failed.actions == ()

@@ -18,9 +18,11 @@ from vkprovider.core.volumes import (
     PlannedVolume,
     Projection,
     VolumePlan,
+    Withheld,
     needed_objects,
     plan_volumes,
 )
+from vkprovider.errors import NotGranted
 from vkprovider.model.refs import ObjectRef
 
 MI = 1024**2
@@ -114,6 +116,9 @@ def test_logs_have_a_directory_for_each_container() -> None:
         ({"hostPath": {"path": "/a/../b"}}, "invalid HostPath `/a/../b`: must not contain '..'"),
         ({"configMap": {"name": "nowhere"}}, 'configmap "nowhere" not found'),
         ({"secret": {"secretName": "nowhere"}}, 'secret "nowhere" not found'),
+        ({"configMap": {"name": "a/b/c"}}, '"a/b/c" is not of the form namespace/name'),
+        ({"secret": {"secretName": "/x", "optional": True}}, '"/x" is not of the form namespace/name'),
+        ({"projected": {"sources": [{"secret": {"name": "x/"}}]}}, '"x/" is not of the form namespace/name'),
         (
             {"configMap": {"name": "settings", "items": [{"key": "k", "path": "p"}]}},
             "configmap references non-existent config key: k",
@@ -252,3 +257,24 @@ def test_needed_objects_are_all_the_volumes_refer_to() -> None:
         {"name": "c", "emptyDir": {}},
     ]
     assert needed_objects(pod(container("app"), volumes=volumes)) == {CONFIG, SECRET}
+
+
+ELSEWHERE = ObjectRef("ConfigMap", "kube-system", "settings")
+REFERRING = {"name": "kube-system/settings"}
+
+
+def test_an_object_of_another_namespace() -> None:
+    assert needed_objects(pod(container("app"), volumes=[{"name": "v", "configMap": REFERRING}])) == {ELSEWHERE}
+    given = {ELSEWHERE: {"data": {"a": "1"}}}
+    assert files({"configMap": REFERRING}, given) == [("a", b"1", 0o644)]
+
+
+@pytest.mark.parametrize("optional", [False, True])
+@pytest.mark.parametrize("kind", ["configMap", "projected"])
+def test_what_is_not_granted_is_withheld_whatever_else_is_missing(kind: str, optional: bool) -> None:
+    refused = REFERRING | {"optional": optional}
+    sources = [{"configMap": {"name": "nowhere"}}, {"configMap": refused}, CONFIG_SOURCE]
+    source = {"configMap": refused} if kind == "configMap" else {"projected": {"sources": sources}}
+    found = plan(source, {**OBJECTS, ELSEWHERE: NotGranted("not yours")})
+    path = f"/pods/u/volumes/kubernetes.io~{kind.lower()}/v"
+    assert (found.volumes, found.failures) == ((Withheld(name="v", path=path, refusal="not yours"),), ())

@@ -319,8 +319,23 @@ def test_image_info():
         cmd=("c",),
         stop_signal="USR1",
     )
-    assert convert.image_info(image, "busybox") == expected
-    assert convert.image_info(image, "sha256").digest == "mirror/busybox@sha256:2"
+    assert convert.image_info(image, "busybox:1.28") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "digest"),
+    [
+        ("busybox", "busybox@sha256:2"),
+        ("docker.io/library/busybox:1", "busybox@sha256:2"),
+        ("busybox@sha256:3", "busybox@sha256:3"),
+        ("busybox:1@sha256:3", "busybox@sha256:3"),
+        ("elsewhere/busybox:1", "mirror/busybox@sha256:2"),
+        ("sha256:1", "mirror/busybox@sha256:2"),
+    ],
+)
+def test_of_several_digests_the_one_that_was_asked_for_counts(name: str, digest: str):
+    digests = ["mirror/busybox@sha256:2", "busybox@sha256:2", "busybox@sha256:3"]
+    assert convert.image_info({"Id": "sha256:1", "RepoDigests": digests}, name).digest == digest
 
 
 @pytest.mark.parametrize("config", [None, {}, {"Env": None, "Cmd": None, "Entrypoint": None}])

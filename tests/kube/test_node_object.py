@@ -18,6 +18,7 @@ from vkprovider.kube.node_object import (
     node_labels,
     node_reference,
     node_status,
+    with_devices_of,
     withheld_labels,
 )
 from vkprovider.kube.node_resources import NodeResources
@@ -133,6 +134,11 @@ def test_devices_are_counted() -> None:
 def test_gpus_are_those_that_are_found_unless_they_are_said(said: tuple[str, ...] | None, found: tuple[str, ...]):
     devices = node_devices(machine(gpus=("0", "1")), node_settings(resources=NodeResources(gpus=said)))
     assert tuple(device.id for device in devices.get("nvidia.com/gpu", ())) == found
+
+
+def test_gpus_that_come_later_are_for_the_next_start() -> None:
+    begun = with_devices_of(machine(gpus=("0",)), node_settings())
+    assert node_status(machine(gpus=("0", "1")), begun, READY)["capacity"]["nvidia.com/gpu"] == "1"
 
 
 def test_swap_is_told_where_there_is_some() -> None:

@@ -29,7 +29,10 @@ def test_they_are_as_the_last_update_says() -> None:
     assert index.listed.is_set()
     assert (index.get("a"), index.get("a", "inside"), index.get("c")) == (1, 3, None)
     index.take(Changed(raw("a", 4)))
+    index.take(Changed(raw("a", 4)))
     index.take(Removed(raw("b", 2)))
+    index.take(Removed(raw("b", 2)))
+    index.take(Replaced((raw("c", 5),)))
     index.take(Replaced((raw("c", 5),)))
     assert changes == [(1, 2, 3), (4, 2, 3), (4, 3), (5,)]
 
@@ -41,3 +44,11 @@ def test_one_that_cannot_be_read_does_not_count() -> None:
         index.take(Changed(raw("a", -1)))
     assert index.all() == ()
     assert logs[0]["error"] == "less than nothing"
+
+
+def test_the_first_list_is_told_of_though_it_be_empty() -> None:
+    changes: list[str] = []
+    index: ObjectIndex[int] = ObjectIndex(read, lambda: changes.append("changed"))
+    index.take(Replaced(()))
+    index.take(Replaced(()))
+    assert changes == ["changed"]

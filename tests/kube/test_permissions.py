@@ -29,3 +29,18 @@ def test_the_documentation_explains_each_permission_and_no_other() -> None:
     rows = ROW.findall((ROOT / "docs" / "how-to" / "permissions.md").read_text())
     explained = {(kind, verb) for kinds, verbs in rows for kind in kinds.split(", ") for verb in verbs.split(", ")}
     assert explained == granted
+
+
+def test_what_the_webhook_may_do_is_explained_and_no_more() -> None:
+    granted = {
+        (kind, verb) for rule in rules("rbac-webhook.yaml") for kind in rule["resources"] for verb in rule["verbs"]
+    }
+    page = (ROOT / "docs" / "how-to" / "sidecarset.md").read_text()
+    _, _, section = page.partition("| permission | for |\n|---|---|\n")
+    explained = set()
+    for row in section.partition("\n\n")[0].splitlines():
+        for part in row.split("|")[1].split(";"):
+            kinds, _, verbs = part.partition(":")
+            for kind in re.sub(r"`[^`]*`| and ", " ", kinds).split():
+                explained |= {(kind, verb) for verb in re.findall(r"create|get|list|patch|watch", verbs)}
+    assert explained == granted

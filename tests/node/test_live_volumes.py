@@ -12,6 +12,7 @@ from tests.core.given import container, deleted, pod
 from tests.fakes.node import LivingNode
 from tests.fakes.virtual_time import T0, virtual_time
 from vkprovider.core.tokens import Token
+from vkprovider.errors import NotGranted
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef, PodUID, TokenRef
 
@@ -64,6 +65,26 @@ async def test_an_object_that_appears_starts_the_pod_at_once(tmp_path: Path):
         node.objects.put(CONFIG, {"data": {}})
         await node.told.until_phase("Running")
         assert node.clock.now() - before < timedelta(seconds=2)
+
+
+@virtual_time
+async def test_what_is_withheld_later_stays_as_it_was(tmp_path: Path):
+    node = await LivingNode.on(tmp_path)
+    other = ObjectRef("ConfigMap", "kube-system", "c")
+    node.objects.error = NotGranted("not yours")
+    async with node.working(showing({"configMap": {"name": "kube-system/c", "optional": True}})):
+        await node.told.until(lambda: len(warnings(node)) == 3)
+        assert set(warnings(node)) == {'MountVolume.SetUp failed for volume "v" : not yours'}
+        node.objects.error = None
+        node.objects.put(other, {"data": {"key": "1"}})
+        await node.told.until_phase("Running")
+        node.objects.error = NotGranted("not any more")
+        node.objects.put(other, {"data": {"key": "2"}})
+        await node.told.until(lambda: "VolumeNotRefreshed" in [reason for reason, _ in node.told.said])
+        assert shown(tmp_path, "key") == "1"
+    async with node.working(showing({"configMap": {"name": "kube-system/c"}})):  # the process after this one
+        await node.told.until(lambda: [reason for reason, _ in node.told.said].count("VolumeNotRefreshed") == 2)
+    assert (shown(tmp_path, "key"), len(warnings(node))) == ("1", 3)
 
 
 @virtual_time

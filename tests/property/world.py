@@ -85,6 +85,9 @@ def done_at_once(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("the coroutine waits for something")
 
 
+IMAGES = ("busybox:1.28", "busybox:2")
+
+
 class World:
     """One pod from its first look to its last. Each ``look`` checks nothing itself; tests do, with what it returns."""
 
@@ -92,7 +95,8 @@ class World:
         self.pod = pod
         self.clock = StoppedClock()
         self.engine = FakeEngine(self.clock)
-        self.engine.add_image("busybox:1.28")
+        for image in IMAGES:
+            self.engine.add_image(image)
         self.settings = CoreSettings(node_name="node")
         node = NodeFacts(name="node", memory=1 << 30)
         store = ManifestObjects(())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from vkprovider.model.pod import decode_pod
 from vkprovider.model.refs import ObjectRef
 from vkprovider.standalone.manifests import MAX_SHOWN, ManifestError, Manifests, load
 
@@ -90,15 +91,16 @@ def test_fields_that_are_not_read_are_kept(loaded: Load) -> None:
 
 
 async def test_config_maps_and_secrets_are_to_be_had(loaded: Load) -> None:
-    store = loaded(documents(POD, CONFIG, SECRET)).store
-    settings = await store.get(ObjectRef("ConfigMap", "default", "settings"))
-    login = await store.get(ObjectRef("Secret", "default", "login"))
+    found = loaded(documents(POD, CONFIG, SECRET))
+    store, pod = found.store, decode_pod(found.pods[0])
+    settings = await store.get(ObjectRef("ConfigMap", "default", "settings"), pod)
+    login = await store.get(ObjectRef("Secret", "default", "login"), pod)
     assert settings is not None
     assert settings["data"] == {"colour": "red"}
     assert login is not None
     assert login["data"] == {"password": "aHVudGVyMg=="}
-    assert await store.get(ObjectRef("Secret", "other", "login")) is None
-    assert await store.get(ObjectRef("ConfigMap", "default", "p")) is None
+    assert await store.get(ObjectRef("Secret", "other", "login"), pod) is None
+    assert await store.get(ObjectRef("ConfigMap", "default", "p"), pod) is None
 
 
 def test_json_is_read_as_well(loaded: Load) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from vkprovider.model.pod import decode_pod
 from vkprovider.model.refs import ObjectRef
 from vkprovider.standalone.manifests import ManifestError, Manifests, load
 
@@ -161,8 +162,10 @@ def test_pods_of_jobs_are_injected_too(loaded: Load) -> None:
     assert [container["name"] for container in made["spec"]["containers"]] == ["filebeat", "app"]
 
 
-async def test_an_object_of_another_namespace_is_found_by_both_names(loaded: Load) -> None:
-    found = await loaded(*ALL).store.get(ObjectRef("ConfigMap", "default", "kube-system/filebeat-config"))
+async def test_an_object_of_another_namespace_is_found(loaded: Load) -> None:
+    manifests = loaded(*ALL)
+    pod = decode_pod(manifests.sidecars.admitted(manifests.pods[0], NOW))
+    found = await manifests.store.get(ObjectRef("ConfigMap", "kube-system", "filebeat-config"), pod)
     assert found is not None
     assert found["data"] == {"filebeat.yml": "filebeat.inputs:"}
 

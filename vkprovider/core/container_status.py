@@ -7,6 +7,7 @@ from typing import Any
 
 from vkprovider.core.allocation import RESIZABLE, applied
 from vkprovider.core.exits import forgiven, terminated, timestamp
+from vkprovider.core.image_names import full_repository, repository
 from vkprovider.core.sidecars import Kind, Role, Roles
 from vkprovider.core.standing import Standing, shown_as_started
 from vkprovider.core.view import PodView
@@ -135,22 +136,7 @@ def _image_id(newest: ContainerState | None) -> str:
         return ""
     if not newest.image_digest:
         return f"docker://{newest.image_id}" if newest.image_id else ""
-    repository, _, digest = newest.image_digest.partition("@")
-    spelled = _repository(newest.image)
-    same = _full(spelled) == _full(repository)
-    return f"docker-pullable://{spelled if same else repository}@{digest}"
-
-
-def _repository(image: str) -> str:
-    """An image's name without tag and digest."""
-    name = image.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return head + slash + last.partition(":")[0]
-
-
-def _full(repository: str) -> str:
-    """With what Docker lets one leave out."""
-    host, slash, _ = repository.partition("/")
-    if slash and ("." in host or ":" in host or host == "localhost"):
-        return repository.replace("index.docker.io/", "docker.io/", 1)
-    return f"docker.io/{repository if slash else f'library/{repository}'}"
+    known, _, digest = newest.image_digest.partition("@")
+    spelled = repository(newest.image)
+    same = full_repository(spelled) == full_repository(known)
+    return f"docker-pullable://{spelled if same else known}@{digest}"

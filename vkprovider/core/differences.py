@@ -145,12 +145,6 @@ _NODE = (
         "Most who have many files have many bytes, and one measure is enough.",
     ),
     Difference(
-        "vkprovider.kube.node_resources",
-        "Reservations that are larger than the machine keep the kubelet from starting.",
-        "Nothing is allocatable then, and pods are rejected with the numbers.",
-        "The machine of a virtual node may be another one tomorrow.",
-    ),
-    Difference(
         "vkprovider.core.devices",
         "Devices are offered by device plugins, which are asked for each container.",
         "NVIDIA's GPUs are found where the engine knows how to give them to containers, and `--device` names others.",

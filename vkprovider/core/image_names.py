@@ -1,4 +1,6 @@
-"""Whether an image's name is one (distribution/reference, as the kubelet's "Failed to apply default image tag")."""
+"""Images' names: whether one is valid (distribution/reference, as the kubelet's "Failed to apply default image tag"),
+and which repository it is of.
+"""
 
 from __future__ import annotations
 
@@ -20,3 +22,18 @@ def invalid_image_name(image: str) -> str | None:
     if _REFERENCE.fullmatch(image.lower()):
         why = "invalid reference format: repository name must be lowercase"
     return f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": {why}'
+
+
+def repository(image: str) -> str:
+    """An image's name without tag and digest."""
+    name = image.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return head + slash + last.partition(":")[0]
+
+
+def full_repository(name: str) -> str:
+    """A repository's name with what Docker lets one leave out."""
+    host, slash, _ = name.partition("/")
+    if slash and ("." in host or ":" in host or host == "localhost"):
+        return name.replace("index.docker.io/", "docker.io/", 1)
+    return f"docker.io/{name if slash else f'library/{name}'}"

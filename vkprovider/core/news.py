@@ -9,6 +9,7 @@ import msgspec
 from vkprovider.core import actions as a
 from vkprovider.core.draft import Draft
 from vkprovider.core.env import needed_objects
+from vkprovider.core.faults import CONFIG_ERROR
 from vkprovider.core.record import ANY_ATTEMPT, POST_START_ERROR, Failure, ImageReady
 from vkprovider.core.resize import fold_resized
 from vkprovider.core.restarts import HOOK
@@ -19,7 +20,7 @@ from vkprovider.core.view import CoreSettings
 from vkprovider.model.refs import ContainerID, ObjectRef
 
 _ENDS = ("SignalContainer", "RemoveSandbox", "TeardownPod")
-CREATE_ERROR, CONFIG_ERROR = "CreateContainerError", "CreateContainerConfigError"
+CREATE_ERROR = "CreateContainerError"
 RETRY_ACTION = timedelta(seconds=1)
 
 
@@ -120,8 +121,10 @@ def _start_failed(draft: Draft, news: a.StartFailed) -> None:
         draft.event(news.key, "Failed", f"Error: {news.message}", warning=True)
     # A container that shows its failed start itself makes this one of an earlier attempt: its restart backs off as a
     # crash. What counts here is one that shows nothing.
-    wait = None if news.reason == "ErrImagePull" else timedelta(seconds=draft.view.settings.retry_seconds)
     standing = draft.standings.get(news.key)
+    wait = None if news.reason == "ErrImagePull" else timedelta(seconds=draft.view.settings.retry_seconds)
+    if news.reason == CONFIG_ERROR and (standing is None or standing.failure is None):
+        wait = RETRY_ACTION  # what is missing may have come just when it was looked for
     image = news.image or (standing.role.container.image if standing is not None else "")
     failure = _failure(draft, news.attempt, news.reason, news.message, image)
     _fail_again(draft, news.key, msgspec.structs.replace(failure, reference=news.reference), wait)

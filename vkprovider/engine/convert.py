@@ -6,12 +6,13 @@ defaults would make a container differ from a kubelet's, the default is overrule
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from vkprovider.core.image_names import full_repository, repository
 from vkprovider.model import labels as keys
 from vkprovider.model.create import ContainerCreate, DeviceMapping, Limits, LogLimits, Mount, PortBinding
 from vkprovider.model.observed import ContainerState, ContainerUser, PodObservation, Run, SandboxState
@@ -325,21 +326,30 @@ def engine_info(info: Json, api_version: str) -> EngineInfo:
     )
 
 
-def image_info(image: Json, repository: str) -> ImageInfo:
-    """From the answer to ``GET /images/{name}/json``. ``repository`` picks the digest where there are several."""
+def image_info(image: Json, name: str) -> ImageInfo:
+    """From the answer to ``GET /images/{name}/json``."""
     config: Json = image.get("Config") or {}
-    digests: list[str] = image.get("RepoDigests") or []
-    own = next((digest for digest in digests if digest.partition("@")[0] == repository), None)
     return ImageInfo(
         id=image["Id"],
         size_bytes=image.get("Size", 0),
-        digest=own or (digests[0] if digests else ""),
+        digest=_digest(image.get("RepoDigests") or (), name),
         user=config.get("User") or "",
         env=tuple(config.get("Env") or ()),
         entrypoint=tuple(config.get("Entrypoint") or ()),
         cmd=tuple(config.get("Cmd") or ()),
         stop_signal=config.get("StopSignal") or "",
     )
+
+
+def _digest(known: Sequence[str], name: str) -> str:
+    """Of an image's digests the one that ``name`` asks for, or else one of its repository; "" where there are none."""
+    digest, of = name.partition("@")[2], full_repository(repository(name))
+
+    def fits(each: str) -> tuple[bool, bool]:
+        there, _, its = each.partition("@")
+        return its == digest, full_repository(there) == of
+
+    return max(known, key=fits, default="")
 
 
 def stored_images(images: Iterable[Json]) -> tuple[StoredImage, ...]:

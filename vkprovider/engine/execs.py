@@ -18,6 +18,7 @@ from functools import partial
 import structlog
 
 from vkprovider.engine.attached import CommandStreams
+from vkprovider.engine.seen_through import seen_through
 from vkprovider.engine.streaming import Streaming
 from vkprovider.engine.tools import Tools
 from vkprovider.engine.unary import Unary
@@ -74,8 +75,10 @@ class Execs:
             try:
                 yield streams
             finally:
-                if not streams.ended:
-                    await self._hang_up(streams, exec_id, container_id)
+                if (
+                    not streams.ended
+                ):  # the client's end may be noticed twice: as an error first, then by being cancelled
+                    await seen_through(self._hang_up(streams, exec_id, container_id))
 
     async def _resize(self, exec_id: str, width: int, height: int) -> None:
         await self._unary.call("POST", f"/exec/{exec_id}/resize", params={"w": width, "h": height})

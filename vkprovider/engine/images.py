@@ -39,7 +39,7 @@ class Images:
             found = await self._unary.call("GET", f"/images/{quote(name, safe='/:@')}/json")
         except EngineNotFound:
             return None
-        return image_info(found, parse_repository_tag(name)[0])
+        return image_info(found, name)
 
     async def stored(self) -> tuple[StoredImage, ...]:
         """All that have a name."""

@@ -11,6 +11,7 @@ from contextlib import aclosing, closing
 from datetime import datetime
 
 from vkprovider.engine.log_file import LogFile, ahead
+from vkprovider.engine.seen_through import seen_through
 from vkprovider.ports import LogLine, LogTarget
 from vkprovider.wire.pod_log import CriFormat, Entry, Written, last_words
 
@@ -49,12 +50,7 @@ async def _write(waiting: asyncio.Queue[Entry | None], target: LogTarget) -> Non
             batch.append(waiting.get_nowait())
         ended = batch[-1] is None
         entries = [entry for entry in batch if entry is not None]
-        writing = asyncio.ensure_future(asyncio.to_thread(_append, target, style, entries, ended=ended))
-        try:
-            await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await asyncio.wait((writing,))
-            raise
+        await seen_through(asyncio.to_thread(_append, target, style, entries, ended=ended))
 
 
 def _append(target: LogTarget, style: CriFormat, entries: Sequence[Entry], *, ended: bool) -> None:

@@ -46,7 +46,7 @@ class AdmissionState:
         self._namespaces: ObjectIndex[dict[str, str]] = ObjectIndex(_labels)
         self._nodes: ObjectIndex[str] = ObjectIndex(_name, changed)
         self._kruise: ObjectIndex[str] = ObjectIndex(_name, sets_changed)
-        self._own: tuple[ObjectIndex[str], ...] = (ObjectIndex(_name, changed), ObjectIndex(_name, changed))
+        self._own: tuple[ObjectIndex[str], ...] = (ObjectIndex(_version, changed), ObjectIndex(_version, changed))
 
     def watches(self) -> Iterator[Coroutine[Any, Any, None]]:
         """To be run, each until it is cancelled; beside ``watch_sets``."""
@@ -127,6 +127,10 @@ def _sound(raw: Json) -> SidecarSet:
 
 def _name(raw: Json) -> str:
     return str(raw["metadata"]["name"])
+
+
+def _version(raw: Json) -> str:
+    return str(raw["metadata"]["resourceVersion"])
 
 
 def _labels(raw: Json) -> dict[str, str]:

@@ -125,9 +125,15 @@ def node_status(facts: MachineFacts, settings: NodeSettings, conditions: list[di
 
 def node_devices(facts: MachineFacts, settings: NodeSettings) -> dict[str, tuple[Device, ...]]:
     """The devices that containers can ask for, by the name of their resource."""
+    resources = with_devices_of(facts, settings).resources
+    found = {NVIDIA_GPU: tuple(Device(id=gpu) for gpu in resources.gpus)} if resources.gpus else {}
+    return {**resources.devices, **found}
+
+
+def with_devices_of(facts: MachineFacts, settings: NodeSettings) -> NodeSettings:
+    """The settings with the GPUs named that were found, where they named none."""
     gpus = facts.gpus if settings.resources.gpus is None else settings.resources.gpus
-    found = {NVIDIA_GPU: tuple(Device(id=gpu) for gpu in gpus)} if gpus else {}
-    return {**settings.resources.devices, **found}
+    return msgspec.structs.replace(settings, resources=msgspec.structs.replace(settings.resources, gpus=gpus))
 
 
 def taint_object(settings: NodeSettings) -> dict[str, str]:

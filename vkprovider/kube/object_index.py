@@ -20,7 +20,7 @@ class ObjectIndex(Generic[T]):
     """Give ``run`` the updates of a ``Reflector``. ``listed`` is set when it has had the first list.
 
     ``read`` makes of an object what is kept; one of which it raises SpecError is left out, and the log says so.
-    ``changed`` is called after every update.
+    ``changed`` is called when that makes a difference to what is kept, and after the first list.
     """
 
     def __init__(self, read: Callable[[Json], T], changed: Callable[[], None] = lambda: None) -> None:
@@ -37,15 +37,19 @@ class ObjectIndex(Generic[T]):
         """Take one update in."""
         match update:
             case Replaced(objects):
-                self._known.clear()
+                before, self._known = self._known, {}
                 for raw in objects:
                     self._keep(raw)
+                differs = before != self._known or not self.listed.is_set()
                 self.listed.set()
             case Changed(raw):
+                old = self._known.get(_key(raw))
                 self._keep(raw)
+                differs = self._known.get(_key(raw)) != old
             case Removed(raw):
-                self._known.pop(_key(raw), None)
-        self._changed()
+                differs = self._known.pop(_key(raw), None) is not None
+        if differs:
+            self._changed()
 
     def get(self, name: str, namespace: str = "") -> T | None:
         return self._known.get(f"{namespace}/{name}")
