@@ -79,7 +79,7 @@ def test_a_token_whose_time_has_come() -> None:
 
 
 def test_a_failure_is_told_backs_off_and_leaves_the_containers_alone() -> None:
-    failed = a.VolumesFailed(messages=("gone",))
+    failed = a.VolumesFailed(messages=("gone",), version=1)
     memory, now, waits = step(POD, PodMemory(volumes_ready=True), news=(CHANGED,)).memory, 100.0, []
     for _ in range(11):
         decision = step(POD, memory, now, news=(failed,))
@@ -90,6 +90,12 @@ def test_a_failure_is_told_backs_off_and_leaves_the_containers_alone() -> None:
         memory, now = decision.memory, (decision.wake_at - at(0)).total_seconds()
     assert waits == [0.5, 1, 2, 4, 8, 16, 32, 64, 122, 122, 122]
     assert step(POD, memory, now).actions == (a.PrepareVolumes(version=1),)
+
+
+def test_an_object_that_appears_while_volumes_fail_for_it_ends_the_wait_too() -> None:
+    failed = a.VolumesFailed(messages=("not found",))
+    for news in ((CHANGED, failed), (failed, CHANGED)):
+        assert decide(given(POD, memory=PodMemory(), news=news)).actions == (a.PrepareVolumes(version=1),)
 
 
 def test_what_is_withheld_is_told_once_until_it_is_granted_again() -> None:

@@ -129,6 +129,7 @@ class VolumesFailed(News, frozen=True, kw_only=True):
     """``messages`` in the kubelet's words, one per volume: each becomes a FailedMount event."""
 
     messages: tuple[str, ...]
+    version: int = 0
 
 
 class SandboxFailed(News, frozen=True, kw_only=True):

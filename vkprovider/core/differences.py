@@ -235,8 +235,8 @@ _ENGINE = (
     Difference(
         "vkprovider.engine.convert",
         "Logs are in `/var/log/pods`, in CRI's format.",
-        "They are in Docker's own json-file logs, with the kubelet's sizes. They are written in CRI's format besides for "
-        "pods that mount them, and for all with `--pod-logs-dir`; what is rotated there is not compressed.",
+        "They are in Docker's own json-file logs, with the kubelet's sizes. They are written in CRI's format besides "
+        "for pods that mount them, and for all with `--pod-logs-dir`; what is rotated there is not compressed.",
         "So `docker logs` works on them, and nothing is written twice for nothing.",
     ),
     Difference(

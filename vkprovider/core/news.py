@@ -37,12 +37,14 @@ def _fold_one(draft: Draft, news: a.News) -> None:  # noqa: C901, PLR0912  one a
         case a.ObjectChanged(ref=ref):
             note_change(draft, ref)
             _retry_with(draft, ref)
-        case a.VolumesFailed(messages=messages):
+        case a.VolumesFailed(messages=messages, version=version):
             for message in messages:
                 draft.event(a.POD, _unmounted(message), message, warning=True)
             _fail_again(
                 draft, a.POD, _failure(draft, 0, FAILED_MOUNT, messages[0] if messages else ""), remount_delay(draft)
             )
+            if version < draft.memory.volumes_wanted:  # what they failed for may be there by now
+                draft.forget_failure(a.POD)
         case a.SandboxFailed(message=message):
             draft.event(a.POD, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {message}", warning=True)
             _fail_again(draft, a.POD, _failure(draft, 0, "FailedCreatePodSandBox", message))

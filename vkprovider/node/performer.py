@@ -102,7 +102,7 @@ class Performer:
         fetched = Fetched(objects=objects, tokens=tokens)
         problems = await self._files.prepare(pod, fetched)
         if problems:
-            return (a.VolumesFailed(messages=problems),)
+            return (a.VolumesFailed(messages=problems, version=version),)
         renew_at = min((token.renew_at for token in tokens.values() if isinstance(token, Token)), default=None)
         return (a.VolumesReady(version=version, renew_at=renew_at, withheld=withheld(objects)),)
 
