@@ -22,6 +22,7 @@ from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.engine.endpoint import NO_ENGINE
 from vkprovider.errors import EngineUnavailable, VkError
+from vkprovider.model.engine import PullProgress
 from vkprovider.model.pod import Pod
 from vkprovider.node.checkpoint import FileCheckpoint
 from vkprovider.node.clock import SystemClock
@@ -41,7 +42,7 @@ from vkprovider.node.sweep import sweep
 from vkprovider.node.termination_message import TerminationMessages
 from vkprovider.node.volume_writer import VolumeWriter
 from vkprovider.node.watchers import Watchers
-from vkprovider.ports import ObjectStore, PullProgress
+from vkprovider.ports import ObjectStore
 from vkprovider.standalone.display import Display
 from vkprovider.standalone.identity import identify
 from vkprovider.standalone.log_follower import LogFollower

@@ -9,115 +9,28 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
-import msgspec
-
 from vkprovider.core.actions import Action, Decision, News, PodEvent
 from vkprovider.core.record import PodRecord
 from vkprovider.core.services import Service
 from vkprovider.core.tokens import Token
 from vkprovider.core.view import PodView
 from vkprovider.model.access import User
-from vkprovider.model.create import ContainerCreate, Limits, LogLimits
+from vkprovider.model.create import ContainerCreate, Limits
+from vkprovider.model.engine import (
+    EngineInfo,
+    ExecResult,
+    ImageInfo,
+    LogLine,
+    LogTarget,
+    Output,
+    PullProgress,
+    RegistryAuth,
+    StoredImage,
+)
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ContainerID, ObjectRef, PodKey, PodUID, TokenRef
 from vkprovider.model.usage import ClaimName, DiskUsage, FileSystem, RunningContainer, Usage, VolumeUse
-
-
-class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What the engine says of itself and its host. ``memory`` in bytes; ``root_dir`` is where it keeps its data.
-
-    It ``shares_mounts`` where it is known to see what this process mounts, and holds to ``pod_limits`` where the
-    containers of a pod can be limited together.
-    """
-
-    version: str
-    api_version: str
-    os: str
-    architecture: str
-    kernel: str
-    operating_system: str
-    cpus: int
-    memory: int
-    root_dir: str = ""
-    rootless: bool = False
-    shares_mounts: bool = False
-    pod_limits: bool = False
-    cgroup_driver: str = ""
-    runtimes: tuple[str, ...] = ()
-    security: tuple[str, ...] = ()  # what confines containers: seccomp, apparmor, selinux, and how the engine runs
-
-
-class ImageInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """An image in the engine's store. ``digest`` is ``name@sha256:...`` where it came from a registry, else ""."""
-
-    id: str
-    size_bytes: int = 0
-    digest: str = ""
-    user: str = ""
-    env: tuple[str, ...] = ()
-    entrypoint: tuple[str, ...] = ()
-    cmd: tuple[str, ...] = ()
-    stop_signal: str = ""
-
-
-class StoredImage(msgspec.Struct, frozen=True, kw_only=True):
-    """An image in the engine's store by all its names, those with a digest first."""
-
-    id: str = ""
-    names: tuple[str, ...]
-    size_bytes: int
-
-
-class RegistryAuth(msgspec.Struct, frozen=True, kw_only=True):
-    username: str = ""
-    password: str = ""
-    token: str = ""  # an identity token, instead of a password
-
-
-class PullProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a pull is, over all layers known so far. ``total`` grows while layers are discovered."""
-
-    image: str
-    current_bytes: int
-    total_bytes: int
-    status: str
-
-
-class ExecResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``exit_code`` is None where the command did not end within its time and was killed."""
-
-    exit_code: int | None
-    output: bytes
-
-
-class LogLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of output as the engine recorded it; ``data`` ends in a newline unless the line was cut."""
-
-    time: datetime
-    stream: str  # stdout or stderr
-    data: bytes
-    nanoseconds: int = 0  # beyond the microseconds of ``time``
-
-    @property
-    def stamp(self) -> str:
-        """The time in RFC 3339, UTC, with nine digits of the second."""
-        return f"{self.time:%Y-%m-%dT%H:%M:%S.%f}{self.nanoseconds:03}Z"
-
-
-class LogTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """A container's log file. In ``note``, another file, the engine remembers how far it is. Both directories exist."""
-
-    path: str
-    note: str
-    limits: LogLimits = LogLimits()
-
-
-class Output(msgspec.Struct, frozen=True):
-    """A piece of what a process says; of a terminal all is ``stdout``."""
-
-    stream: str  # stdout or stderr
-    data: bytes
 
 
 class ProcessStreams(Protocol):

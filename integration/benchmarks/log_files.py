@@ -19,9 +19,9 @@ from pathlib import Path
 from integration.cluster.nodes import IMAGE, make_image
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.model.create import ContainerCreate, LogLimits
+from vkprovider.model.engine import LogTarget
 from vkprovider.model.labels import NODE
 from vkprovider.model.refs import ContainerID
-from vkprovider.ports import LogTarget
 
 NAME = "bench-log-files"
 WIDTHS = (20, 100, 1000)  # bytes of a line

@@ -22,6 +22,7 @@ from vkprovider.core.actions import Decision, PodEvent
 from vkprovider.core.create import NodeFacts
 from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.engine.docker_engine import DockerEngine
+from vkprovider.model.engine import PullProgress
 from vkprovider.model.observed import Run
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import ContainerID
@@ -37,7 +38,6 @@ from vkprovider.node.pulling import Puller
 from vkprovider.node.sweep import sweep
 from vkprovider.node.termination_message import TerminationMessages
 from vkprovider.node.volume_writer import VolumeWriter
-from vkprovider.ports import PullProgress
 from vkprovider.standalone.identity import identify
 from vkprovider.standalone.manifests import load
 from vkprovider.standalone.objects import ManifestObjects

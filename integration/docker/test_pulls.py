@@ -14,7 +14,7 @@ from integration.docker.command import Command, Run
 from integration.docker.pods import ALWAYS, IMAGE, MARK, pod, shell
 from integration.docker.registries import PASSWORD, USER, Registry, serving
 from vkprovider.engine.docker_engine import DockerEngine
-from vkprovider.ports import PullProgress
+from vkprovider.model.engine import PullProgress
 
 pytestmark = pytest.mark.docker
 

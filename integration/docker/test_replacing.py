@@ -66,22 +66,19 @@ async def test_another_image_replaces_a_native_sidecar_alone(records: Records, t
     assert killing.message == "Init container sidecar definition changed"
 
 
-async def test_an_image_that_cannot_be_had_is_told_and_the_next_one_tried_at_once(
+async def test_an_image_that_cannot_be_had_costs_no_life_and_the_next_one_is_tried_at_once(
     records: Records, tmp_path: Path, other: str
 ) -> None:
     async with own_node(records, tmp_path) as node:
         node.run(pod("changed", shell("app", UNTIL_TERM, imagePullPolicy="Never")))
         await node.until_up("app")
         node.change_image("app", "127.0.0.1:1/never/there:1")
-        waits = await node.witness.until_status(
-            "app", "waits", lambda s: s["state"].get("waiting", {}).get("reason") == "ErrImageNeverPull"
-        )
-        assert waits["lastState"]["terminated"]["exitCode"] == 0
-        assert node.witness.published[-1]["phase"] == "Running"
+        await node.witness.until_event("app", "Failed", "Error: ErrImageNeverPull")
+        assert node.witness.messages("Killing") == []
         node.change_image("app", other)
         await node.witness.until_status("app", "runs", lambda s: "running" in s["state"] and s["restartCount"] == 1)
-    assert "Running" in {s["phase"] for s in node.witness.published}
-    assert {s["phase"] for s in node.witness.published} <= {"Pending", "Running"}
+    assert {next(iter(s["state"])) for s in node.witness.statuses("app")} <= {"waiting", "running"}
+    assert len([s for s in node.witness.statuses("app") if "waiting" in s["state"] and s["restartCount"]]) == 0
 
 
 async def test_a_container_with_rules_of_its_own_runs_again_under_never(records: Records, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.contract.benches import PATIENCE, Bench, DockerBench, said
 from vkprovider.engine.docker_engine import THREADS
 from vkprovider.engine.endpoint import find_endpoint
 from vkprovider.model.create import LogLimits
-from vkprovider.ports import LogLine
+from vkprovider.model.engine import LogLine
 
 pytestmark = pytest.mark.docker
 

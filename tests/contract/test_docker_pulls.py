@@ -15,7 +15,7 @@ from tests.contract.benches import PATIENCE, DockerBench
 from tests.engine import registry
 from vkprovider.engine.endpoint import find_endpoint
 from vkprovider.errors import EngineError, ImagePullError
-from vkprovider.ports import PullProgress, RegistryAuth
+from vkprovider.model.engine import PullProgress, RegistryAuth
 
 pytestmark = pytest.mark.docker
 RIGHT, WRONG = RegistryAuth(username="me", password="secret"), RegistryAuth(username="me", password="wrong")

@@ -14,9 +14,9 @@ from tests.contract.benches import NOBODY, PATIENCE, TRAP, TRAPPED, Bench, said
 from tests.fakes.programs import Command, Program, Reaction, ends, on_term
 from vkprovider.engine.log_relay import relay
 from vkprovider.errors import EngineConflict, EngineNotFound
+from vkprovider.model.engine import LogTarget
 from vkprovider.model.observed import Run
 from vkprovider.model.refs import ContainerID, PodUID
-from vkprovider.ports import LogTarget
 
 # --- changes ----------------------------------------------------------------------------------------------------
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from vkprovider.engine import convert
+from vkprovider.model.engine import EngineInfo, ImageInfo, StoredImage
 from vkprovider.model.labels import CONTAINER_TYPE, NODE, SANDBOX_TYPE, ContainerIdentity, encode
 from vkprovider.model.observed import ContainerState, Run, SandboxState
 from vkprovider.model.refs import ContainerID, PodUID
-from vkprovider.ports import EngineInfo, ImageInfo, StoredImage
 
 ZERO = "0001-01-01T00:00:00Z"
 CREATED, STARTED, FINISHED = (f"2026-01-02T03:04:0{second}.123456789Z" for second in (5, 6, 7))

@@ -12,9 +12,9 @@ import pytest
 
 from tests.engine.test_usage import Bench
 from vkprovider.engine.disks import KEPT_SECONDS, EngineDisks, count, file_system
+from vkprovider.model.engine import EngineInfo, StoredImage
 from vkprovider.model.refs import ContainerID
 from vkprovider.model.usage import ContainerDisk, DiskUse
-from vkprovider.ports import EngineInfo, StoredImage
 
 INFO = EngineInfo(
     version="0",

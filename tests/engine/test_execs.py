@@ -13,8 +13,8 @@ from aiohttp import web
 from tests.engine.scripted_engine import ScriptedEngine, Stream, refusing
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.errors import EngineError
+from vkprovider.model.engine import ExecResult
 from vkprovider.model.refs import ContainerID
-from vkprovider.ports import ExecResult
 
 C = ContainerID("c" * 64)
 TOOL = "/containers/tool"

@@ -12,7 +12,7 @@ from tests.engine.scripted_engine import VERSION, ScriptedEngine, Stream, refusi
 from vkprovider.engine import sandbox_image
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.errors import EngineError, EngineUnavailable, ImagePullError
-from vkprovider.ports import ImageInfo, PullProgress, RegistryAuth
+from vkprovider.model.engine import ImageInfo, PullProgress, RegistryAuth
 
 FOUND = {"Id": "sha256:1", "Size": 7, "RepoDigests": ["here/busybox@sha256:2"], "Config": {}}
 INFO = ImageInfo(id="sha256:1", size_bytes=7, digest="here/busybox@sha256:2")

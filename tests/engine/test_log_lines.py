@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from vkprovider.engine.log_lines import PIECE, FramedLog, TerminalLog
-from vkprovider.ports import LogLine
+from vkprovider.model.engine import LogLine
 from vkprovider.wire.stdcopy import FramingError
 
 STAMP = b"2026-01-02T03:04:05.123456789Z "

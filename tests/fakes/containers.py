@@ -11,10 +11,10 @@ import msgspec
 
 from tests.fakes.programs import Program
 from vkprovider.model.create import ContainerCreate, Limits
+from vkprovider.model.engine import LogLine
 from vkprovider.model.labels import SANDBOX_TYPE, ContainerIdentity, decode_resources
 from vkprovider.model.observed import ContainerState, PodObservation, Run, SandboxState
 from vkprovider.model.refs import ContainerID, PodKey, PodUID
-from vkprovider.ports import LogLine
 
 START_FAILED = 128
 

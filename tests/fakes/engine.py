@@ -22,15 +22,10 @@ from vkprovider.engine.log_relay import relay
 from vkprovider.errors import EngineConflict, EngineError, EngineNotFound, EngineUnavailable
 from vkprovider.model import labels as keys
 from vkprovider.model.create import ContainerCreate, Limits
+from vkprovider.model.engine import EngineInfo, ExecResult, LogLine, LogTarget
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.model.usage import RunningContainer
-from vkprovider.ports import (
-    EngineInfo,
-    ExecResult,
-    LogLine,
-    LogTarget,
-)
 
 _WHOSE = (keys.NODE, keys.TYPE, keys.POD_UID, keys.CONTAINER_NAME, keys.ATTEMPT)
 _INFO = EngineInfo(

@@ -11,8 +11,8 @@ import msgspec
 
 from tests.fakes.containers import FakeContainer
 from vkprovider.errors import EngineConflict, EngineNotFound, ImagePullError
+from vkprovider.model.engine import ImageInfo, PullProgress, RegistryAuth, StoredImage
 from vkprovider.model.refs import ContainerID
-from vkprovider.ports import ImageInfo, PullProgress, RegistryAuth, StoredImage
 
 SANDBOX_IMAGE = "vkprovider/sandbox:fake"
 

@@ -19,6 +19,7 @@ from vkprovider.core.services import Service
 from vkprovider.core.tokens import Token
 from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.errors import SpecError
+from vkprovider.model.engine import PullProgress
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef, PodUID, TokenRef
 from vkprovider.node.checkpoint import FileCheckpoint
@@ -31,7 +32,6 @@ from vkprovider.node.pulled_images import PulledImages
 from vkprovider.node.pulling import Puller
 from vkprovider.node.termination_message import TerminationMessages
 from vkprovider.node.volume_writer import VolumeWriter
-from vkprovider.ports import PullProgress
 
 PATIENCE = 900.0  # virtual seconds
 

@@ -7,7 +7,7 @@ from typing import Any
 from vkprovider.core.thresholds import Reading, Signal
 from vkprovider.kube.node_object import MachineFacts, Storage
 from vkprovider.kube.node_settings import NodeSettings
-from vkprovider.ports import EngineInfo, StoredImage
+from vkprovider.model.engine import EngineInfo, StoredImage
 
 ENGINE = EngineInfo(
     version="20.10.24",

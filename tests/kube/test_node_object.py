@@ -23,7 +23,7 @@ from vkprovider.kube.node_object import (
 )
 from vkprovider.kube.node_resources import NodeResources
 from vkprovider.model.create import DeviceMapping
-from vkprovider.ports import StoredImage
+from vkprovider.model.engine import StoredImage
 
 USUAL_LABELS = {
     "type": "virtual-kubelet",

@@ -11,6 +11,7 @@ from aiohttp import web
 from tests.node.servers import HOST, closed_port, http_server, raw_server, server_tls, silent_server
 from tests.node.virtual_clock import PATIENCE, VirtualClock
 from vkprovider.errors import EngineUnavailable
+from vkprovider.model.engine import ExecResult
 from vkprovider.model.probe import (
     ExecAction,
     HTTPGetAction,
@@ -21,7 +22,6 @@ from vkprovider.model.probe import (
 )
 from vkprovider.model.refs import ContainerID
 from vkprovider.node.hooks import HTTP_FALLBACK, HookResult, run_hook
-from vkprovider.ports import ExecResult
 
 CONTAINER = ContainerID("c0")
 FINE = HookResult()

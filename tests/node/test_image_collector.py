@@ -19,10 +19,10 @@ from tests.node.stage import Stage
 from vkprovider.core.actions import PodEvent, PullImage, TeardownPod
 from vkprovider.core.image_gc import ImagePolicy
 from vkprovider.errors import EngineConflict, EngineUnavailable
+from vkprovider.model.engine import ImageInfo, StoredImage
 from vkprovider.node.image_collector import ImageCollector, ImagesNotFreed, image_disk
 from vkprovider.node.image_volumes import ImageVolumes
 from vkprovider.node.pulled_images import PulledImages
-from vkprovider.ports import ImageInfo, StoredImage
 
 MB = 1_000_000
 DISK = 100 * MB

@@ -17,8 +17,8 @@ from vkprovider.core.faults import Fault
 from vkprovider.core.mounts import MountPlan, SubPath
 from vkprovider.errors import EngineUnavailable
 from vkprovider.model.create import Mount
+from vkprovider.model.engine import EngineInfo
 from vkprovider.node.image_volumes import ImageVolumes
-from vkprovider.ports import EngineInfo
 
 OLD, NEW = "sha256:01d", "sha256:4e3"
 

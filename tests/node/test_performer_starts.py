@@ -21,8 +21,8 @@ from vkprovider.core.actions import (
     StartFailed,
 )
 from vkprovider.errors import EngineError, EngineUnavailable
+from vkprovider.model.engine import ImageInfo
 from vkprovider.model.refs import ObjectRef
-from vkprovider.ports import ImageInfo
 
 
 def pulling(policy: str, image: str = "busybox:1.28", attempt: int = 0) -> PullImage:

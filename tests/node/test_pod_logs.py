@@ -16,6 +16,7 @@ from vkprovider.core.decide import decide
 from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.errors import EngineNotFound, EngineUnavailable
 from vkprovider.model.create import LogLimits
+from vkprovider.model.engine import LogTarget
 from vkprovider.model.observed import ContainerState, PodObservation, Run
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ContainerID
@@ -24,7 +25,6 @@ from vkprovider.node.log_dirs import LogDirs
 from vkprovider.node.pod_dirs import PodDirs
 from vkprovider.node.pod_logs import PodLogs
 from vkprovider.node.watchers import Watchers
-from vkprovider.ports import LogTarget
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PATIENCE = 10.0

@@ -24,11 +24,11 @@ from vkprovider.core.actions import (
     SignalSent,
     StartContainer,
 )
+from vkprovider.model.engine import ImageInfo, PullProgress, RegistryAuth
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.pod import decode_pod
 from vkprovider.model.refs import PodUID
 from vkprovider.node.pod_worker import STORY_LENGTH
-from vkprovider.ports import ImageInfo, PullProgress, RegistryAuth
 
 ALONE = pod(container("app"))
 EXEC = {"exec": {"command": ["true"]}}

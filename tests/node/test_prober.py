@@ -19,10 +19,10 @@ from vkprovider.core.actions import ProbeFailed, ProbeTarget
 from vkprovider.core.probing import Outcome, advance, begin
 from vkprovider.core.view import Verdicts
 from vkprovider.errors import EngineConflict
+from vkprovider.model.engine import ExecResult
 from vkprovider.model.probe import ExecAction, HTTPGetAction, Probe
 from vkprovider.model.refs import ContainerID
 from vkprovider.node.prober import Prober
-from vkprovider.ports import ExecResult
 
 COMMAND = ExecAction(command=("test", "-e", "/ready"))
 GOOD, BAD = ExecResult(exit_code=0, output=b"fine\n"), ExecResult(exit_code=1, output=b"no cheese\n")

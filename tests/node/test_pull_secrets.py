@@ -30,8 +30,8 @@ from vkprovider.core.actions import (
     Warned,
 )
 from vkprovider.errors import VkError
+from vkprovider.model.engine import ImageInfo, PullProgress, RegistryAuth
 from vkprovider.model.refs import ObjectRef
-from vkprovider.ports import ImageInfo, PullProgress, RegistryAuth
 
 IMAGE = "registry.example.com/app:1"
 PULL = PullImage(key="app", image=IMAGE, policy="Always", attempt=0)

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from tests.core.given import T0, at
+from vkprovider.model.engine import StoredImage
 from vkprovider.node.pulled_images import PulledImages
-from vkprovider.ports import StoredImage
 
 ID = "sha256:1"
 

@@ -15,10 +15,10 @@ from tests.node.tool_engine import ToolEngine
 from vkprovider.config import ConfigError
 from vkprovider.core.mounts import MountPlan, SubPath
 from vkprovider.model.create import Mount
+from vkprovider.model.engine import EngineInfo
 from vkprovider.node import mounting
 from vkprovider.node.pod_dirs import PodDirs
 from vkprovider.node.secret_memory import close_memory, memory_of, mount_memory, shared_memory
-from vkprovider.ports import EngineInfo
 
 HERE = EngineInfo(
     version="",

@@ -9,9 +9,9 @@ from typing import Any
 
 from tests.fakes.engine import FakeEngine
 from vkprovider.errors import EngineError
+from vkprovider.model.engine import Output
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ContainerID, PodKey, PodUID
-from vkprovider.ports import Output
 
 
 class Process:

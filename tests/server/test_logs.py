@@ -9,7 +9,7 @@ import pytest
 
 from tests.server.conftest import UID, Node
 from tests.server.spdy_client import PATIENCE
-from vkprovider.ports import LogLine
+from vkprovider.model.engine import LogLine
 
 LOGS = "/containerLogs/default/web/app"
 BEGIN = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)

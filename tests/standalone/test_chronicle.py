@@ -11,7 +11,7 @@ import pytest
 from tests.standalone.rehearsal import Act, Look, Rehearsal, at, box, make_pod, seed_pod
 from vkprovider.core.actions import ProbeFailed
 from vkprovider.core.sidecars import Kind
-from vkprovider.ports import PullProgress
+from vkprovider.model.engine import PullProgress
 from vkprovider.standalone.chronicle import Chronicle, ContainerStory, EndedBy, Instance, PodStory, Pull, State
 from vkprovider.standalone.fold import fold_job, fold_look, fold_progress
 

@@ -21,7 +21,7 @@ import pytest
 from tests.standalone.rehearsal import T0, Act, Rehearsal, at, seed_pod
 from tests.standalone.test_chronicle import job
 from vkprovider.core.actions import PodEvent
-from vkprovider.ports import LogLine, PullProgress
+from vkprovider.model.engine import LogLine, PullProgress
 from vkprovider.standalone.display import Display, is_terminal
 from vkprovider.standalone.job_view import JobEvent
 from vkprovider.standalone.log_view import follow

@@ -14,8 +14,8 @@ from tests.fakes.virtual_time import virtual_time
 from vkprovider.core.actions import Decision
 from vkprovider.core.view import PodView
 from vkprovider.errors import EngineError, EngineNotFound
+from vkprovider.model.engine import LogLine, PullProgress
 from vkprovider.model.pod import Pod
-from vkprovider.ports import LogLine, PullProgress
 from vkprovider.standalone.log_follower import LAST_WORDS_SECONDS, LogFollower
 
 

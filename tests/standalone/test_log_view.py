@@ -9,8 +9,8 @@ import pytest
 from tests.standalone.rehearsal import T0, Act, Rehearsal, box, make_pod, seed_pod
 from tests.standalone.test_chronicle import told
 from vkprovider.errors import EngineError, EngineNotFound, EngineUnavailable
+from vkprovider.model.engine import LogLine
 from vkprovider.model.pod import Pod
-from vkprovider.ports import LogLine
 from vkprovider.standalone.chronicle import Chronicle
 from vkprovider.standalone.log_view import LONGEST_LINE, LineAssembler, Output, follow, prefix_width
 

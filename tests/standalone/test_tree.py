@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tests.standalone.rehearsal import Act, Rehearsal, at, box, make_pod, seed_pod
 from tests.standalone.test_chronicle import job, told
-from vkprovider.ports import PullProgress
+from vkprovider.model.engine import PullProgress
 from vkprovider.standalone.chronicle import Chronicle
 from vkprovider.standalone.fold import fold_job, fold_progress
 from vkprovider.standalone.tree import Sheet, tree

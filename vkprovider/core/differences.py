@@ -81,10 +81,11 @@ _LIVES = (
         "Sidecars keep no pod alive, and ephemeral containers run once.",
     ),
     Difference(
-        "vkprovider.core.startup",
-        "Under `Never`, a container that was stopped for another image, which then cannot be had, has failed.",
-        "The new image is tried again, as at the pod's start.",
-        "An image that was misspelled is put right with one more change.",
+        "vkprovider.core.pulls",
+        "A container that is to have another image is stopped, then the image is pulled. Under `Never` it has failed "
+        "where there is none to be had.",
+        "The image is pulled while the old run goes on, which is stopped when the new one can start.",
+        "A pull takes its time, and an image that was misspelled is put right with one more change: nothing was down.",
     ),
     Difference(
         "vkprovider.core.waiting",

@@ -10,7 +10,7 @@ import structlog
 from vkprovider.engine.hijack import Hijacked
 from vkprovider.engine.refusals import engine_error
 from vkprovider.errors import EngineError
-from vkprovider.ports import Output
+from vkprovider.model.engine import Output
 from vkprovider.wire.stdcopy import STDERR, SYSTEM_ERROR, Deframer, FramingError
 
 _RESIZE_PAUSES = (0.01, 0.03, 0.1, 0.3, *(1.0,) * 20)  # seconds; a command that is only just starting has no terminal

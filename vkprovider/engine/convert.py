@@ -15,10 +15,10 @@ import msgspec
 from vkprovider.core.image_names import full_repository, repository
 from vkprovider.model import labels as keys
 from vkprovider.model.create import ContainerCreate, DeviceMapping, Limits, LogLimits, Mount, PortBinding
+from vkprovider.model.engine import EngineInfo, ImageInfo, StoredImage
 from vkprovider.model.observed import ContainerState, ContainerUser, PodObservation, Run, SandboxState
 from vkprovider.model.refs import ContainerID, PodKey
 from vkprovider.model.usage import RunningContainer
-from vkprovider.ports import EngineInfo, ImageInfo, StoredImage
 
 Json = Mapping[str, Any]
 

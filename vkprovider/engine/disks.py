@@ -11,9 +11,10 @@ from pathlib import Path
 from vkprovider.engine.cgroups import SYSTEM, block_device
 from vkprovider.engine.unary import Unary
 from vkprovider.engine.usage import EngineUsage
+from vkprovider.model.engine import EngineInfo, StoredImage
 from vkprovider.model.refs import ContainerID
 from vkprovider.model.usage import ContainerDisk, DiskUsage, DiskUse, FileSystem, Usage
-from vkprovider.ports import EngineInfo, StoredImage, WaitingClock
+from vkprovider.ports import WaitingClock
 
 KEPT_SECONDS = 60.0  # between counts of a directory (cadvisor, container/common/fsHandler.go)
 REST = 20  # times as long as counting took: large directories are not walked all the time

@@ -37,23 +37,21 @@ from vkprovider.engine.unary import Unary
 from vkprovider.engine.usage import EngineUsage
 from vkprovider.errors import EngineConflict, EngineNotFound, EngineUnavailable
 from vkprovider.model.create import ContainerCreate, Limits
+from vkprovider.model.engine import (
+    EngineInfo,
+    ExecResult,
+    ImageInfo,
+    LogLine,
+    LogTarget,
+    PullProgress,
+    RegistryAuth,
+    StoredImage,
+)
 from vkprovider.model.labels import NODE, POD_UID
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.model.usage import RunningContainer
-from vkprovider.ports import (
-    EngineInfo,
-    ExecResult,
-    ExecStreams,
-    ImageInfo,
-    LogLine,
-    LogTarget,
-    ProcessStreams,
-    PullProgress,
-    RegistryAuth,
-    StoredImage,
-    WaitingClock,
-)
+from vkprovider.ports import ExecStreams, ProcessStreams, WaitingClock
 
 THREADS = 8
 UNARY_SECONDS = 30.0

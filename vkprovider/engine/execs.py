@@ -23,8 +23,8 @@ from vkprovider.engine.streaming import Streaming
 from vkprovider.engine.tools import Tools
 from vkprovider.engine.unary import Unary
 from vkprovider.errors import EngineError, EngineNotFound
+from vkprovider.model.engine import ExecResult
 from vkprovider.model.refs import ContainerID
-from vkprovider.ports import ExecResult
 from vkprovider.wire.stdcopy import SYSTEM_ERROR, Deframer
 
 LARGEST_OUTPUT = 10 * 1024  # what a kubelet keeps of a probe's (pkg/probe/exec/exec.go)

@@ -16,7 +16,7 @@ from vkprovider.engine.pull_progress import PullStream
 from vkprovider.engine.streaming import Streaming
 from vkprovider.engine.unary import Unary
 from vkprovider.errors import EngineConflict, EngineNotFound, ImagePullError
-from vkprovider.ports import ImageInfo, PullProgress, RegistryAuth, StoredImage
+from vkprovider.model.engine import ImageInfo, PullProgress, RegistryAuth, StoredImage
 
 Progress = Callable[[PullProgress], None]
 PullKey = tuple[str, tuple[RegistryAuth, ...]]

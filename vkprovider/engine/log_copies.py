@@ -17,8 +17,8 @@ from vkprovider.engine.streaming import Streaming
 from vkprovider.engine.streams import ended, logs
 from vkprovider.engine.unary import Unary
 from vkprovider.errors import EngineError
+from vkprovider.model.engine import LogTarget
 from vkprovider.model.refs import ContainerID
-from vkprovider.ports import LogTarget
 
 PROGRAM = (sys.executable, "-P", "-m", "vkprovider.engine.log_copier")
 _REPORT = msgspec.json.Decoder(Report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from vkprovider.ports import LogLine
+from vkprovider.model.engine import LogLine
 from vkprovider.wire.stdcopy import STDERR, SYSTEM_ERROR, Deframer, FramingError
 
 PIECE = 16 * 1024  # the daemon records a longer line as several entries (moby, daemon/logger/copier.go)

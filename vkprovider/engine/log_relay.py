@@ -12,7 +12,7 @@ from datetime import datetime
 
 from vkprovider.engine.log_file import LogFile, ahead
 from vkprovider.engine.seen_through import seen_through
-from vkprovider.ports import LogLine, LogTarget
+from vkprovider.model.engine import LogLine, LogTarget
 from vkprovider.wire.pod_log import CriFormat, Entry, Written, last_words
 
 MOST = 4096  # entries that wait to be written; then who says more has to wait

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from vkprovider.engine.json_log import JsonLog
 from vkprovider.errors import EngineError
-from vkprovider.ports import LogLine
+from vkprovider.model.engine import LogLine
 from vkprovider.wire.pod_log import json_entries
 
 CHUNK = 64 * 1024  # bytes read at a time: others want the event loop too

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from vkprovider.engine.refusals import Refused
-from vkprovider.ports import PullProgress
+from vkprovider.model.engine import PullProgress
 from vkprovider.wire.lines import LineSplitter
 
 _HERE = ("Already exists", "Download complete", "Verifying Checksum", "Extracting", "Pull complete")

@@ -13,8 +13,8 @@ from vkprovider.engine.log_tails import LogTails
 from vkprovider.engine.streaming import Streaming
 from vkprovider.engine.unary import Unary
 from vkprovider.errors import EngineNotFound
+from vkprovider.model.engine import LogLine
 from vkprovider.model.refs import ContainerID
-from vkprovider.ports import LogLine
 
 
 async def ended(streaming: Streaming, container_id: ContainerID) -> None:

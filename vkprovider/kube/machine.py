@@ -14,7 +14,8 @@ from pathlib import Path
 
 from vkprovider.core.thresholds import Reading, Signal
 from vkprovider.kube.node_object import MachineFacts, Storage
-from vkprovider.ports import ContainerEngine, EngineInfo, StoredImage
+from vkprovider.model.engine import EngineInfo, StoredImage
+from vkprovider.ports import ContainerEngine
 
 _MACHINE_IDS = ("etc/machine-id", "var/lib/dbus/machine-id")
 _SYSTEM_UUIDS = ("sys/class/dmi/id/product_uuid", "proc/device-tree/vm,uuid", *_MACHINE_IDS)

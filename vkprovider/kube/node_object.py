@@ -16,7 +16,7 @@ import vkprovider
 from vkprovider.core.devices import NVIDIA_GPU, Device
 from vkprovider.core.thresholds import Readings, kept_back
 from vkprovider.kube.node_settings import NodeSettings
-from vkprovider.ports import EngineInfo, StoredImage
+from vkprovider.model.engine import EngineInfo, StoredImage
 
 KUBERNETES_VERSION = "1.34.0"  # whose kubelet this node behaves as
 OWN_VERSION = "-vkprovider-"  # what tells a Node of vkprovider's from a kubelet's

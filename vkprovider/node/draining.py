@@ -7,10 +7,10 @@ import asyncio
 from vkprovider.core.actions import Decision
 from vkprovider.core.phase import OVER
 from vkprovider.core.view import Eviction, PodView
+from vkprovider.model.engine import PullProgress
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodUID
 from vkprovider.node.dispatcher import Dispatcher
-from vkprovider.ports import PullProgress
 
 
 class Draining:

@@ -11,9 +11,10 @@ from vkprovider.core.pull_secrets import logins, pull_secrets
 from vkprovider.core.services import service_variables
 from vkprovider.core.tokens import Token, Tokens
 from vkprovider.errors import VkError
+from vkprovider.model.engine import RegistryAuth
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef, TokenRef
-from vkprovider.ports import ObjectStore, RegistryAuth
+from vkprovider.ports import ObjectStore
 
 
 async def fetch_objects(store: ObjectStore, pod: Pod, refs: Iterable[ObjectRef]) -> Objects:

@@ -24,13 +24,14 @@ from vkprovider.core.security import seccomp_file, unenforced
 from vkprovider.core.tokens import Token, needed_tokens
 from vkprovider.errors import EngineError, EngineUnavailable, VkError
 from vkprovider.model.container import Container
+from vkprovider.model.engine import ImageInfo
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef
 from vkprovider.node.fetching import fetch_objects, fetch_service_variables, fetch_tokens
 from vkprovider.node.hooks import HTTP_FALLBACK, failure_message, run_hook
 from vkprovider.node.pod_files import PodFiles
 from vkprovider.node.pulling import Puller
-from vkprovider.ports import ContainerEngine, ImageInfo, ObjectStore, WaitingClock
+from vkprovider.ports import ContainerEngine, ObjectStore, WaitingClock
 
 Tell = Callable[[a.News], None]
 log = structlog.get_logger()

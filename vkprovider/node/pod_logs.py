@@ -10,11 +10,12 @@ from vkprovider.core.actions import Decision
 from vkprovider.core.view import PodView
 from vkprovider.errors import EngineError, EngineNotFound
 from vkprovider.model.create import LogLimits
+from vkprovider.model.engine import LogTarget, PullProgress
 from vkprovider.model.observed import ContainerState
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.node.log_dirs import LogDirs
-from vkprovider.ports import ContainerEngine, LogTarget, PullProgress, WaitingClock
+from vkprovider.ports import ContainerEngine, WaitingClock
 
 RETRY_SECONDS = 5.0
 log = structlog.get_logger()

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from vkprovider.core.image_gc import KnownImage
-from vkprovider.ports import StoredImage
+from vkprovider.model.engine import StoredImage
 
 log = structlog.get_logger()
 

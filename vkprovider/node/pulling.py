@@ -10,10 +10,11 @@ from vkprovider.core.image_volumes import image_volumes
 from vkprovider.errors import ImagePullError, SpecError
 from vkprovider.model.container import Container
 from vkprovider.model.defaults import pull_policy
+from vkprovider.model.engine import ImageInfo, RegistryAuth
 from vkprovider.model.pod import Pod
 from vkprovider.node.fetching import fetch_logins
 from vkprovider.node.pulled_images import PulledImages
-from vkprovider.ports import ContainerEngine, ImageInfo, ObjectStore, RegistryAuth, WaitingClock, Watcher
+from vkprovider.ports import ContainerEngine, ObjectStore, WaitingClock, Watcher
 
 Tell = Callable[[a.News], None]
 

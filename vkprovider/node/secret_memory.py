@@ -12,9 +12,10 @@ import os
 from pathlib import Path
 
 from vkprovider.config import ConfigError
+from vkprovider.model.engine import EngineInfo
 from vkprovider.node import mounting
 from vkprovider.node.state_directory import check_shared
-from vkprovider.ports import ContainerEngine, EngineInfo
+from vkprovider.ports import ContainerEngine
 
 ON_DISK = (
     "secrets and tokens are kept on disk while their pods live, in directories closed to other users: to have them in "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from vkprovider.core.actions import Decision
 from vkprovider.core.view import PodView
+from vkprovider.model.engine import PullProgress
 from vkprovider.model.pod import Pod
-from vkprovider.ports import PullProgress, Watcher
+from vkprovider.ports import Watcher
 
 
 class Watchers:

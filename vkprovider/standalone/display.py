@@ -13,8 +13,9 @@ from typing import Any, Protocol, TextIO
 
 from vkprovider.core.actions import Decision, PodEvent
 from vkprovider.core.view import PodView
+from vkprovider.model.engine import LogLine, PullProgress
 from vkprovider.model.pod import Pod
-from vkprovider.ports import Clock, LogLine, PullProgress
+from vkprovider.ports import Clock
 from vkprovider.standalone.chronicle import Chronicle
 from vkprovider.standalone.fold import fold_job, fold_look, fold_progress
 from vkprovider.standalone.job_view import JobEvent

@@ -27,9 +27,9 @@ from vkprovider.core.sidecars import Kind, Role, Roles, classify
 from vkprovider.core.standing import PRE_STOP, hook_key
 from vkprovider.core.termination import KILL_AGAIN, LEAST_WINDOW
 from vkprovider.core.view import PodView
+from vkprovider.model.engine import PullProgress
 from vkprovider.model.observed import ContainerState, Run
 from vkprovider.model.pod import Pod
-from vkprovider.ports import PullProgress
 from vkprovider.standalone.chronicle import Chronicle, ContainerStory, Instance, JobStory, PodStory, Pull, State
 
 _ENDED = ("Succeeded", "Failed")

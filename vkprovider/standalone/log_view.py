@@ -11,8 +11,8 @@ from typing import Protocol
 import msgspec
 
 from vkprovider.errors import EngineError, EngineNotFound
+from vkprovider.model.engine import LogLine
 from vkprovider.model.pod import Pod
-from vkprovider.ports import LogLine
 from vkprovider.standalone.chronicle import Chronicle
 from vkprovider.standalone.wording import clean
 

@@ -8,8 +8,9 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from vkprovider.errors import EngineError
+from vkprovider.model.engine import LogLine
 from vkprovider.model.refs import ContainerID, PodUID
-from vkprovider.ports import Clock, ContainerEngine, LogLine
+from vkprovider.ports import Clock, ContainerEngine
 from vkprovider.telemetry import catalogue as c
 from vkprovider.telemetry.meter import Meter
 from vkprovider.telemetry.words import ATTACH, EXEC, LOGS, PORT_FORWARD

@@ -15,10 +15,10 @@ from vkprovider.core.phase import FAILED, OVER, PENDING
 from vkprovider.core.record import PodRecord, Stop
 from vkprovider.core.sidecars import Kind, classify
 from vkprovider.core.view import PodView
+from vkprovider.model.engine import PullProgress
 from vkprovider.model.observed import ContainerState, Run
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodUID
-from vkprovider.ports import PullProgress
 from vkprovider.telemetry import catalogue as c
 from vkprovider.telemetry.meter import Labels, Meter
 from vkprovider.telemetry.words import kind_of, plugin_of, size_of, type_of
