@@ -13,7 +13,7 @@ from vkprovider.kube.client import ApiClient
 from vkprovider.kube.definitions import define_sidecar_sets
 from vkprovider.kube.reflector import Reflector, Update
 from vkprovider.kube.resources import PODS
-from vkprovider.kube.set_statuses import SetStatuses
+from vkprovider.kube.set_controller import SetController
 from vkprovider.kube.webhook_registration import Registration
 from vkprovider.kube.webhook_secret import AuthoritySecret
 from vkprovider.kube.webhook_settings import WebhookSettings
@@ -42,8 +42,8 @@ class Webhook:
         settings = msgspec.structs.replace(settings, port=self._listener.getsockname()[1])
         secret = AuthoritySecret(api, settings.namespace, settings.authority_life, clock)
         self._registration = Registration(api, settings, secret, clock)
-        self._statuses = SetStatuses(api, clock)
-        again = self._registration.look_again, self._statuses.look_again
+        self._controller = SetController(api, clock)
+        again = self._registration.look_again, self._controller.look_again
         self._state = AdmissionState(api, settings.destination, *again, clock)
 
     async def run(self) -> None:
@@ -55,8 +55,9 @@ class Webhook:
                 for part in self._state.watches():
                     group.create_task(part)
                 group.create_task(self._follow_sets())
-                group.create_task(self._statuses.follow(self._pods()))
-                group.create_task(self._statuses.run(self._state.own_sets, self._state.labels_of))
+                group.create_task(self._controller.follow(self._pods()))
+                group.create_task(self._controller.events.run())
+                group.create_task(self._controller.run(self._state.own_sets, self._state.labels_of))
                 group.create_task(serve(app, self._listener, self._pair))
                 await self._registration.run(self._state.destination, self._pair.use, self._state.known)
 

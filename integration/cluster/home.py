@@ -20,19 +20,19 @@ class Home:
 
     def __init__(self, cluster: Cluster, namespace: str, node: NodeProcess) -> None:
         self.node = node
-        self._cluster = cluster
+        self.cluster = cluster
         self._in = f"--namespace={namespace}"
         self.namespace = namespace
 
     def create(self, name: str, *containers: Json, **spec: Any) -> None:
-        apply(self._cluster, self.namespace, pod(name, on(self.node.name, *containers, **spec)))
+        apply(self.cluster, self.namespace, pod(name, on(self.node.name, *containers, **spec)))
 
     def delete(self, name: str, *flags: str) -> None:
-        self._cluster.kubectl("delete", "pod", name, self._in, "--wait=false", *flags)
+        self.cluster.kubectl("delete", "pod", name, self._in, "--wait=false", *flags)
 
     def there(self) -> dict[str, Json]:
         """The pods' objects by name."""
-        return {raw["metadata"]["name"]: raw for raw in self._cluster.get("pods", self._in)["items"]}
+        return {raw["metadata"]["name"]: raw for raw in self.cluster.get("pods", self._in)["items"]}
 
     def status(self, name: str) -> Json:
         return self.there()[name]["status"]
@@ -44,7 +44,7 @@ class Home:
         eventually(lambda: all(self.there()[name]["status"]["phase"] == phase for name in names), seconds)
 
     def events(self, name: str) -> list[tuple[str, str]]:
-        return events_of(self._cluster, self.namespace, name)
+        return events_of(self.cluster, self.namespace, name)
 
     def container(self, name: str, container: str) -> str:
         """The engine's id of a container's newest instance."""

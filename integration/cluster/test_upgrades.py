@@ -339,8 +339,9 @@ def test_containers_start_and_end_in_the_order_of_ecis_priorities(home: Home) ->
     """B19: larger first, and ready if there is a probe; the sidecar is the last to go."""
     priorities = env(ECI_CONTAINER_LAUNCH_PRIORITY="10", ECI_CONTAINER_EXIT_PRIORITY="-10")
     probe = {"exec": {"command": ["test", "-e", "/ready"]}, "periodSeconds": 1}
-    agent = shell("agent", f"sleep 1; touch /ready; {BUSY}", env=priorities, readinessProbe=probe)
-    home.create("prior", shell("app", f"sleep 1; {BUSY}"), agent, terminationGracePeriodSeconds=10)
+    slow = "trap 'exit 0' TERM; sleep 1; touch /ready; while :; do sleep 0.1; done"
+    app, agent = shell("app", slow, readinessProbe=probe), shell("agent", slow, readinessProbe=probe, env=priorities)
+    home.create("prior", app, agent, terminationGracePeriodSeconds=10)
     eventually(lambda: conditions(home.status("prior")).get("Ready") == "True")
     began = {name: container_status(home.status("prior"), name)["state"]["running"] for name in ("agent", "app")}
     assert began["agent"]["startedAt"] < began["app"]["startedAt"]

@@ -137,6 +137,21 @@ def test_what_ends_by_itself_while_its_new_image_cannot_be_had(policy: str):
     assert (kind, why["reason"]) == (("waiting", "ImagePullBackOff") if policy == "Always" else ("terminated", "Error"))
 
 
+def test_what_ends_for_good_is_not_waited_for_either():
+    steps = Replacement()
+    (pull,) = steps.bringing.actions
+    steps.record, steps.memory = PodRecord(start_time=at(0), hooks=steps.record.hooks), PodMemory(volumes_ready=True)
+    assert steps.look(exited(steps.old, "app", 0), in_flight={"app": pull}).cancel == {"app"}
+
+
+def test_nobody_waits_for_the_image_of_a_later_run():
+    steps = Replacement("Always")
+    (pull,) = steps.bringing.actions
+    steps.other, steps.memory = exited(steps.old, "other", 1, end=101), PodMemory(volumes_ready=True)
+    steps.record = PodRecord(start_time=at(0), hooks=steps.record.hooks)
+    assert [a.key for a in steps.look(steps.app, in_flight={"app": pull}).actions] == ["other"]
+
+
 def test_an_end_does_not_wait_for_an_image():
     steps = Without()
     assert ("app", "TERM") in signals(steps.look(steps.app, of=deleted(steps.new), when=103))

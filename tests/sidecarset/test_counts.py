@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from vkprovider.sidecarset.counts import countable, counted
 from vkprovider.sidecarset.destination import VIRTUAL_NODE
+from vkprovider.sidecarset.injected import kept
 from vkprovider.sidecarset.injection import inject
 from vkprovider.sidecarset.model import SidecarSet, sidecar_set
+from vkprovider.sidecarset.rollout import plan
 
 Json = dict[str, Any]
 
@@ -22,7 +23,12 @@ LABELS = {"team": "a"}  # of the namespace
 
 def agents(image: str = "agent:1", **container: Any) -> SidecarSet:
     chosen = {"matchLabels": {VIRTUAL_NODE: "true"}}
-    spec = {"selector": chosen, "containers": [{"name": "agent", "image": image} | container]}
+    strategy = {"type": "NotUpdate"}
+    spec = {
+        "selector": chosen,
+        "updateStrategy": strategy,
+        "containers": [{"name": "agent", "image": image} | container],
+    }
     return sidecar_set({"metadata": {"name": "agents"}, "spec": spec | {"namespaceSelector": {"matchLabels": LABELS}}})
 
 
@@ -37,7 +43,7 @@ def pod(sidecars: SidecarSet, **status: Any) -> Json:
 
 
 def numbers(sidecars: SidecarSet, *pods: Json, labels: Json = LABELS) -> tuple[int, ...]:
-    found = counted(sidecars, [(countable(each), labels) for each in pods])
+    found = plan(sidecars, [(kept(each), labels) for each in pods], NOW).status
     return tuple(found[key] for key in ("matchedPods", "updatedPods", "readyPods", "updatedReadyPods"))
 
 
@@ -97,10 +103,8 @@ def test_annotations_that_somebody_has_written_do_not_matter(recorded: str) -> N
 
 
 def test_of_a_pod_that_is_kept_little_is_kept() -> None:
-    made = countable(pod(agents()))
-    assert made["spec"] == {
-        "containers": [{"name": "agent", "image": "agent:1"}, {"name": "app", "image": "app"}],
-        "initContainers": [],
-    }
-    assert countable(made) == made
+    made = kept(pod(agents()))
+    containers = [{"name": "agent", "image": "agent:1"}, {"name": "app", "image": "app"}]
+    assert made["spec"] == {"containers": containers}
+    assert kept(made) == made
     assert msgspec.json.decode(msgspec.json.encode(made)) == made

@@ -39,15 +39,20 @@ def is_outdated(standing: Standing) -> bool:
     return instance.spec_hash != spec_hash(role.container)
 
 
-def bring_new_image(draft: Draft, standing: Standing) -> None:
-    """Have the image that an outdated container is to be replaced for. One that nobody wants any more is forgotten."""
-    busy, failure = standing.busy, standing.failure
-    if isinstance(busy, PullImage) and busy.image != standing.role.container.image:
+def give_up_pull(draft: Draft, standing: Standing) -> None:
+    """Give up a pull for a container that is to have another image by now, or that has ended for good meanwhile."""
+    busy = standing.busy
+    if isinstance(busy, PullImage) and (busy.image != standing.role.container.image or standing.done):
         draft.cancel.add(standing.name)
-    elif not is_outdated(standing):
+
+
+def bring_new_image(draft: Draft, standing: Standing) -> None:
+    """Have the image that a running container is to be replaced for; one that is not wanted after all is forgotten."""
+    failure = standing.failure
+    if not is_outdated(standing):
         if failure is not None and failure.image and failure.attempt == standing.next_attempt:
             draft.forget_failure(standing.name)
     elif standing.retry_at is not None and standing.retry_at > draft.view.now:
         draft.wakes.append(standing.retry_at)
-    elif busy is None:
+    elif standing.busy is None:
         draft.actions.append(pull_image(standing))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from vkprovider.core.actions import Action, RunHook
+from vkprovider.core.actions import Action, PullImage, RunHook
 from vkprovider.core.allocation import applied, same
 from vkprovider.core.record import ANY_ATTEMPT, Failure, Stop
 from vkprovider.core.restarts import ANEW, HOOK, PROBES, STARTUP, ended_at, restart_delay, restarts
@@ -53,6 +53,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def alive(self) -> bool:
         return self.newest is not None and self.newest.alive
+
+    @property
+    def occupied(self) -> bool:
+        """Something is under way that others wait for: not so the pull of an image for a later run."""
+        return self.busy is not None and not (self.alive and isinstance(self.busy, PullImage))
 
     @property
     def ended(self) -> bool:

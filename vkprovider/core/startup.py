@@ -89,7 +89,7 @@ class _Walk:
     @staticmethod
     def _started(standing: Standing) -> bool:
         """Also what its start has to tell is told, so that the events of what comes next come next."""
-        return standing.started and standing.busy is None
+        return standing.started and not standing.occupied
 
     def marked(self, roles: Roles) -> bool:
         """Wave by wave. Where priorities are given the next wave waits for readiness too, as the apps' waves do;
@@ -121,7 +121,7 @@ class _Walk:
         for role in wave:
             begun = len(self.plan.actions)
             self.keep_running(role)
-            if len(self.plan.actions) > begun or self.standings[role.name].busy is not None:
+            if len(self.plan.actions) > begun or self.standings[role.name].occupied:
                 return
 
     @staticmethod

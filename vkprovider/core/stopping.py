@@ -9,7 +9,7 @@ from vkprovider.core.actions import POD, PullImage, RemoveSandbox, RunHook, Tear
 from vkprovider.core.draft import Draft
 from vkprovider.core.ending import find_ending
 from vkprovider.core.phase import quiet
-from vkprovider.core.pulls import bring_new_image, image_at_hand, is_outdated
+from vkprovider.core.pulls import bring_new_image, give_up_pull, image_at_hand, is_outdated
 from vkprovider.core.record import ANY_ATTEMPT, DEADLINE_EXCEEDED, Ending
 from vkprovider.core.restarts import DEFINITION, LIVENESS, STARTUP, UNKNOWN, policy
 from vkprovider.core.sidecars import Kind, Role
@@ -56,6 +56,7 @@ def carry_on_end(draft: Draft, ending: Ending) -> None:
 def stop_single(draft: Draft) -> None:
     """Stop what must be replaced while the pod lives on, and go on with the stops that have begun."""
     for standing in draft.standings.values():
+        give_up_pull(draft, standing)
         if standing.alive and standing.stop is None:
             found = _why_replace(draft.view, standing)
             if found is not None:

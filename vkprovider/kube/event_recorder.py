@@ -29,9 +29,10 @@ class EventRecorder:
     what came first usually explains the rest.
     """
 
-    def __init__(self, api: ApiClient, clock: WaitingClock, node: str) -> None:
+    def __init__(self, api: ApiClient, clock: WaitingClock, node: str = "", component: str = COMPONENT) -> None:
         self._api = api
         self._node = node
+        self._component = component
         self._backoff = BackOff("events", clock)
         self._queue: asyncio.Queue[tuple[Json, datetime]] = asyncio.Queue(QUEUE_LENGTH)
         self._correlator = Correlator()
@@ -67,8 +68,8 @@ class EventRecorder:
             "firstTimestamp": timestamp(at),
             "lastTimestamp": timestamp(at),
             "count": 1,
-            "source": {"component": COMPONENT, "host": self._node},
-            "reportingComponent": COMPONENT,
+            "source": {"component": self._component, "host": self._node},
+            "reportingComponent": self._component,
             "reportingInstance": self._node,
         }
         try:

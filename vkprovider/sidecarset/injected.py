@@ -16,6 +16,18 @@ Json = dict[str, Any]
 _OVER = ("Succeeded", "Failed")
 
 
+def kept(pod: Mapping[str, Any]) -> Json:
+    """As much of a pod as is looked at here, for those who keep many."""
+    meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
+    of_meta = ("name", "namespace", "uid", "resourceVersion", "labels", "annotations", "deletionTimestamp")
+    images = [{"name": each["name"], "image": each.get("image")} for each in spec.get("containers") or ()]
+    return {
+        "metadata": {key: meta[key] for key in of_meta if key in meta},
+        "spec": {"containers": images},
+        "status": {key: status[key] for key in ("phase", "conditions", "containerStatuses") if key in status},
+    }
+
+
 def sidecar_names(of: SidecarSet) -> frozenset[str]:
     """The containers that a pod has of the set, without init containers."""
     return frozenset(

@@ -1,4 +1,4 @@
-"""The statuses of SidecarSets as they are written."""
+"""The controller of SidecarSets as they are written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.fakes.api_server import FakeApiServer
 from tests.kube.quick_clock import QuickClock
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.reflector import Changed, Replaced, Update
-from vkprovider.kube.set_statuses import SetStatuses
+from vkprovider.kube.set_controller import SetController
 from vkprovider.sidecarset.destination import VIRTUAL_NODE
 from vkprovider.sidecarset.model import SidecarSet, sidecar_set
 
@@ -41,14 +41,14 @@ class Sets:
 
 
 @asynccontextmanager
-async def at_work(statuses: SetStatuses, sets: Sets) -> AsyncIterator[asyncio.Queue[Update]]:
+async def at_work(controller: SetController, sets: Sets) -> AsyncIterator[asyncio.Queue[Update]]:
     updates: asyncio.Queue[Update] = asyncio.Queue()
 
     async def given() -> AsyncIterator[Update]:
         while True:
             yield await updates.get()
 
-    runs = (statuses.follow(given()), statuses.run(sets, lambda _: {}))
+    runs = (controller.follow(given()), controller.run(sets, lambda _: {}))
     tasks = [asyncio.create_task(each) for each in runs]
     yield updates
     for task in tasks:
@@ -69,9 +69,9 @@ def injected(name: str) -> dict[str, Any]:
 async def test_a_status_is_written_when_it_is_another_one(
     api: ApiClient, server: FakeApiServer, clock: QuickClock
 ) -> None:
-    sets, statuses = Sets(server), SetStatuses(api, clock)
-    async with at_work(statuses, sets) as updates:
-        statuses.look_again()  # and yet nothing is written before the pods are known
+    sets, controller = Sets(server), SetController(api, clock)
+    async with at_work(controller, sets) as updates:
+        controller.look_again()  # and yet nothing is written before the pods are known
         updates.put_nowait(Replaced(()))
         await server.until(lambda: sets.status == EMPTY)
         assert server.count(PATCHED) == 1
@@ -82,7 +82,7 @@ async def test_a_status_is_written_when_it_is_another_one(
         await server.until(lambda: sets.status == EMPTY | {"matchedPods": 2})
         patches = server.count(PATCHED)
         before = clock.elapsed
-        statuses.look_again()
+        controller.look_again()
         await clock.until(before + 1)
         assert server.count(PATCHED) == patches
 
@@ -90,10 +90,10 @@ async def test_a_status_is_written_when_it_is_another_one(
 async def test_a_set_that_has_gone_meanwhile_is_let_go(
     api: ApiClient, server: FakeApiServer, clock: QuickClock
 ) -> None:
-    sets, statuses = Sets(server), SetStatuses(api, clock)
+    sets, controller = Sets(server), SetController(api, clock)
     server.fail("patch", "sidecarsets", 404)
-    async with at_work(statuses, sets) as updates:
+    async with at_work(controller, sets) as updates:
         updates.put_nowait(Replaced(()))
         await server.until(lambda: server.count(PATCHED))
-        statuses.look_again()
+        controller.look_again()
         await server.until(lambda: sets.status == EMPTY)  # the store still has it

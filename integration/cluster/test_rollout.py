@@ -1,0 +1,153 @@
+"""New images of SidecarSets in running pods, rolled out by the webhook's controller where OpenKruise is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sidecarset.destinations import ECI
+
+from .clients import Cluster
+from .home import Home, docker
+from .nodes import IMAGE, NodeProcess, shell
+from .showing import Json, apply, container_status, pod, until_nothing_is_left
+from .waiting import eventually
+from .webhooks import WebhookProcess, is_injected, sidecar_set, sidecar_sets, webhook_account
+
+pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+
+OLD, NEW, EMPTY = (f"vkprovider-rolled:{tag}" for tag in ("1", "2", "empty"))
+SLEEP = "trap 'exit 0' TERM; while :; do sleep 0.1; done"
+VERSIONS = f"echo $SIDECARSET_VERSION $SIDECARSET_VERSION_ALT; {SLEEP}"
+HOT = {"upgradeStrategy": {"upgradeType": "HotUpgrade", "hotUpgradeEmptyImage": EMPTY}}
+SECONDS = 40
+
+
+@pytest.fixture(scope="module", autouse=True)
+def images(image: None) -> Iterator[None]:
+    for name in (OLD, NEW, EMPTY):
+        docker("tag", IMAGE, name)
+    yield
+    docker("rmi", OLD, NEW, EMPTY)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def webhook(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebhookProcess]:
+    folder = tmp_path_factory.mktemp("webhook")
+    with webhook_account(cluster, folder) as account, WebhookProcess(cluster, folder, account) as process:
+        yield process
+
+
+@pytest.fixture
+def home(cluster: Cluster, namespace: str, node: NodeProcess) -> Iterator[Home]:
+    yield Home(cluster, namespace, node)
+    cluster.kubectl("delete", "pods", "--all", f"--namespace={namespace}", "--grace-period=1", "--wait=false")
+    until_nothing_is_left(node)
+
+
+def mesh(image: str, script: str = SLEEP, **fields: Any) -> Json:
+    return shell("mesh", script, image=image, imagePullPolicy="IfNotPresent", **fields)
+
+
+def rolling(image: str, strategy: Json | None = None, **fields: Any) -> Json:
+    return sidecar_set("mesh", mesh(image, **fields), updateStrategy={"type": "RollingUpdate"} | (strategy or {}))
+
+
+def create(home: Home, *pods: str, sidecars: int = 1) -> None:
+    for name in pods:
+        app = shell("app", SLEEP, image=IMAGE)
+        apply(home.cluster, home.namespace, pod(name, {"containers": [app]}, labels={ECI: "true"}))
+    eventually(lambda: all(len(ready(home, name)) == 1 + sidecars for name in pods), SECONDS)
+
+
+def ready(home: Home, name: str) -> dict[str, str]:
+    """The images of the containers that are ready."""
+    shown = home.status(name).get("containerStatuses", ())
+    return {each["name"]: each["image"] for each in shown if each["ready"]}
+
+
+def status_of(home: Home, *fields: str) -> list[int]:
+    status = home.cluster.get("sidecarset", "mesh").get("status", {})
+    return [status.get(f"{field}Pods", -1) for field in fields]
+
+
+def update(home: Home, made: Json) -> None:
+    home.cluster.kubectl("apply", "--filename=-", stdin=json.dumps(made))
+
+
+def app_of(home: Home, name: str) -> tuple[str, int]:
+    app = container_status(home.status(name), "app")
+    return app["containerID"], app["restartCount"]
+
+
+def test_pods_get_the_new_image_one_after_the_other_but_those_that_are_to_keep_the_old(home: Home) -> None:
+    with sidecar_sets(home.cluster, rolling(OLD)):
+        eventually(lambda: is_injected(home.cluster, home.namespace, "mesh"))
+        create(home, "a", "b", "c")
+        apps = [app_of(home, name) for name in "abc"]
+        update(home, rolling(NEW, {"paused": True}))
+        eventually(lambda: status_of(home, "matched", "updated", "ready") == [3, 0, 3], SECONDS)
+        update(home, rolling(NEW, {"partition": 1}))
+        eventually(lambda: status_of(home, "updated", "updatedReady", "ready") == [2, 2, 3], SECONDS)
+        assert [ready(home, name)["mesh"] for name in "abc"] == [NEW, NEW, OLD]
+        update(home, rolling(NEW))
+        eventually(lambda: status_of(home, "updatedReady") == [3], SECONDS)
+        assert [app_of(home, name) for name in "abc"] == apps
+        update(home, rolling(NEW, script=f"true; {SLEEP}"))  # more than an image: for new pods alone
+        eventually(lambda: conditions(home, "a").get("SidecarSetUpgradable") == "UpdateImmutableField", SECONDS)
+        assert container_status(home.status("a"), "mesh")["restartCount"] == 1
+
+
+def conditions(home: Home, name: str) -> dict[str, str]:
+    return {each["type"]: each.get("reason", "") for each in home.status(name)["conditions"]}
+
+
+def test_a_hot_upgrade_leaves_the_pod_ready_and_the_app_alone(home: Home, tmp_path: Path) -> None:
+    """B20, with our own controller in OpenKruise's place: mesh-2 takes over, then mesh-1 idles."""
+    with sidecar_sets(home.cluster, rolling(OLD, script=VERSIONS, **HOT)):
+        eventually(lambda: is_injected(home.cluster, home.namespace, "mesh-1", "mesh-2"))
+        create(home, "web", sidecars=2)
+        app, first = app_of(home, "web"), said(home, "mesh-1")
+        assert first == ["1", "0"]
+        watching = ("get", "pod", "web", f"--namespace={home.namespace}", "--watch", "--output=json")
+        with home.cluster.follow(*watching, "--output-watch-events") as watch:
+            update(home, rolling(NEW, script=VERSIONS, **HOT))
+            wanted = {"app": IMAGE, "mesh-1": EMPTY, "mesh-2": NEW}
+            eventually(lambda: ready(home, "web") == wanted, SECONDS)
+            eventually(lambda: status_of(home, "updatedReady") == [1], SECONDS)
+            watch.terminate()
+            assert watch.stdout is not None
+            seen = parsed(watch.stdout.read())
+        assert len(seen) > 3
+        assert {ready_condition(each["object"]) for each in seen} == {"True"}
+        assert app_of(home, "web") == app
+        version, before = said(home, "mesh-2")
+        assert (int(version) > int(before), before) == (True, "1")
+        eventually(lambda: "ResetContainerSucceed" in home.cluster.kubectl("get", "events", f"-n={home.namespace}"))
+
+
+def said(home: Home, container: str) -> list[str]:
+    """What a twin was told of versions when it was started last."""
+    logs = home.cluster.kubectl("logs", "web", f"--container={container}", f"--namespace={home.namespace}")
+    return logs.split()
+
+
+def parsed(text: str) -> list[Json]:
+    """JSON documents, one after the other; the last may be cut."""
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while at < len(text):
+        try:
+            each, at = decoder.raw_decode(text, at)
+        except ValueError:
+            break
+        found.append(each)
+        at += len(text[at:]) - len(text[at:].lstrip())
+    return found
+
+
+def ready_condition(raw: Json) -> str:
+    return next(str(each["status"]) for each in raw["status"]["conditions"] if each["type"] == "Ready")
