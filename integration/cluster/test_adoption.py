@@ -13,7 +13,8 @@ import pytest
 from .clients import Cluster
 from .home import UNTIL_TOLD, Home, docker, ends, now
 from .identities import Access
-from .nodes import IMAGE, PROGRAM, NodeProcess, shell
+from .nodes import IMAGE, NodeProcess, shell
+from .processes import PROGRAM
 from .showing import container_status, in_docker, on_disk
 from .waiting import eventually
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from typing import Any
 
@@ -100,6 +101,18 @@ def test_a_debugger_runs_once_whatever_becomes_of_it(cluster: Cluster, namespace
     eventually(lambda: "terminated" in container(cluster, namespace, "later").get("state", {}))
     assert container(cluster, namespace, "brief") == ended
     assert "running" in container(cluster, namespace)["state"]
+
+
+def test_a_debugger_is_talked_to(cluster: Cluster, namespace: str, node: NodeProcess) -> None:
+    """In a pod, and in one on the node's own namespaces."""
+    run(cluster, namespace, node.name, shell("app", FOREVER))
+    there = (f"--namespace={namespace}", f"--image={IMAGE}", "--quiet", "--stdin", "--", "sh", "-c")
+    heard = cluster.kubectl("debug", "p", *there, "read word; echo heard $word", stdin="it\n")
+    assert heard == "heard it\n"
+    script = "read word; echo $word; hostname; ls /host"
+    word, host, *found = cluster.kubectl("debug", f"node/{node.name}", *there, script, stdin="it\n").split()
+    assert (word, host) == ("it", socket.gethostname())
+    assert {"etc", "proc", "usr"} <= set(found)
 
 
 @pytest.fixture

@@ -23,8 +23,9 @@ from vkprovider.model.labels import NODE
 from .go_programs import BuildError
 from .kind.command import find_kind, kind
 from .kind.stand_in import LABELS, StandIn, docker, inspect
-from .nodes import IMAGE, PROGRAM, ROOT, TOLERATIONS, NodeProcess, on, shell
+from .nodes import IMAGE, ROOT, TOLERATIONS, NodeProcess, on, shell
 from .probes import free_ports
+from .processes import PROGRAM
 from .waiting import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker]

@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from .clients import Cluster, write_kubeconfig_of
 from .controlplane import ControlPlane
 from .identities import DEPLOY
-from .nodes import PROGRAM, NodeProcess, on, shell
+from .nodes import NodeProcess, on, shell
 from .probes import free_ports
+from .processes import PROGRAM
 from .waiting import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker]

@@ -24,6 +24,8 @@ import pytest
 
 from .clients import Cluster, KubectlError
 from .nodes import NodeProcess, on, shell
+from .showing import apply
+from .showing import pod as pod_of
 from .waiting import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker]
@@ -93,6 +95,14 @@ class Kubectl:
         return self.run("exec", "-c", "app", "--", "ps", "-o", "args").stdout.decode()
 
 
+@pytest.fixture(params=["true", "false"], ids=["websocket", "spdy"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What kubectl speaks to the API server: for years it was SPDY."""
+    for subject in ("REMOTE_COMMAND", "PORT_FORWARD"):
+        monkeypatch.setenv(f"KUBECTL_{subject}_WEBSOCKETS", request.param)
+
+
+@pytest.mark.usefixtures("either_way")
 def test_output_apart_and_the_exit_code(pod: Kubectl) -> None:
     done = pod.run("exec", "-c", "app", "--", "sh", "-c", "echo out; echo err >&2; exit 3")
     assert (done.stdout, done.returncode) == (b"out\n", 3)
@@ -112,6 +122,9 @@ def test_a_command_that_is_not_there(pod: Kubectl) -> None:
 
 
 def test_a_container_that_is_not_there_or_does_not_run(pod: Kubectl) -> None:
+    done = pod.run("exec", "-c", "absent", "--", "true")
+    told = f"Error from server (BadRequest): container absent is not valid for pod {pod.name}\n"
+    assert (done.returncode, done.stderr.decode()) == (1, told)
     done = pod.run("exec", "-c", "once", "--", "true")
     assert (done.returncode, done.stderr) == (
         1,
@@ -185,6 +198,19 @@ def test_logs_are_followed(pod: Kubectl) -> None:
     assert numbers[-1] - numbers[0] in (2, 3, 4)
 
 
+def test_logs_of_a_container_that_waits(cluster: Cluster, namespace: str, node: NodeProcess) -> None:
+    waits = {"name": "waits", "image": "absent.example/image:1", "imagePullPolicy": "Never"}
+    apply(cluster, namespace, pod_of("waits", on(node.name, waits)))
+
+    def told() -> str:
+        with pytest.raises(KubectlError) as refused:
+            cluster.kubectl("logs", "waits", f"--namespace={namespace}")
+        return refused.value.stderr
+
+    why = 'container "waits" in pod "waits" is waiting to start: ErrImageNeverPull'
+    eventually(lambda: told() == f"Error from server (BadRequest): {why}\n")
+
+
 @contextmanager
 def forwarded(pod: Kubectl, port: int) -> Iterator[int]:
     """The local port that leads to a port of the pod."""
@@ -212,6 +238,7 @@ def exchange(port: int, data: bytes) -> bytes:
     return heard
 
 
+@pytest.mark.usefixtures("either_way")
 def test_a_port_that_listens_on_the_pods_loopback_only(pod: Kubectl) -> None:
     with forwarded(pod, 8081) as port:
         for _ in range(3):
@@ -272,6 +299,18 @@ def test_clients_that_stop_reading_hold_nobody_up(pod: Kubectl, node: NodeProces
             assert pod.run("exec", "-c", "app", "--", "echo", "heard").stdout == b"heard\n"
         assert memory(node.pid) - before < 30_000
     eventually(lambda: "cat /dev/zero" not in pod.processes())
+
+
+def test_websockets_are_passed_on_to_the_node(cluster: Cluster, pod: Kubectl) -> None:
+    if cluster.version < (1, 36):
+        pytest.skip("older API servers speak SPDY to nodes")
+    assert pod.run("exec", "-c", "app", "--", "echo", "heard").stdout == b"heard\n"
+    with forwarded(pod, 8080) as port:
+        assert exchange(port, b"through") == b"through"
+    counted = cluster.kubectl("get", "--raw=/metrics")
+    for subresource in ("exec", "portforward"):
+        labels = f'{{proxy_type="proxied_to_kubelet",subresource="{subresource}"}}'
+        assert re.search(rf"apiserver_websocket_streaming_requests_total{labels} [1-9]", counted), counted
 
 
 def memory(pid: int) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,18 +11,17 @@ from typing import Any, Self
 
 from .clients import Cluster, write_kubeconfig_of
 from .identities import DEPLOY, TOKEN_SECONDS
-from .nodes import PROGRAM
 from .probes import answers, free_ports
+from .processes import Process
 from .showing import Json
 from .waiting import eventually
 
 CONFIGURATION = "acs-virtual-node"
 SECRET = "vkprovider-webhook-authority"
 NAMESPACE = "vkprovider"
-STOP_SECONDS = 15
 
 
-class WebhookProcess:
+class WebhookProcess(Process):
     """A webhook that goes by ``kubeconfig`` and is reached at loopback, or by the Service ``service``. A context
     manager that stops it.
     """
@@ -32,11 +29,9 @@ class WebhookProcess:
     def __init__(self, cluster: Cluster, folder: Path, kubeconfig: Path, *flags: str, service: str = "") -> None:
         (self.port,) = free_ports(1)
         self._cluster = cluster
-        self._log = folder / f"webhook-{self.port}.log"
         reached = ["--service", service] if service else ["--address", "127.0.0.1"]
         at = ["--kubeconfig", kubeconfig, *reached, "--port", str(self.port)]
-        self._command = [PROGRAM, "webhook", *at, *flags]
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(["webhook", *at, *flags], folder / f"webhook-{self.port}.log")
 
     def __enter__(self) -> Self:
         self.start()
@@ -47,48 +42,14 @@ class WebhookProcess:
     ) -> None:
         self.stop()
 
-    @property
-    def log(self) -> str:
-        return self._log.read_text(errors="replace")
-
     def start(self, seconds: float = 20) -> None:
         """Start the process and wait until it is registered."""
         self.launch()
         eventually(self.is_ready, seconds)
 
-    def launch(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-
     def is_ready(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, self.log
+        assert self.is_alive(), self.log
         return answers(f"https://127.0.0.1:{self.port}/readyz")
-
-    def send(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-        self._process = None
-
-    def stop(self) -> None:
-        """End the process with SIGTERM; it must end well."""
-        if self._process is None:
-            return
-        process, self._process = self._process, None
-        process.terminate()
-        try:
-            code = process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
-        assert code == 0, self.log
-        assert "Traceback" not in self.log, self.log
 
     def is_asked_about(self) -> bool:
         """Whether the API server was told to ask this one."""

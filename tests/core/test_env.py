@@ -108,8 +108,9 @@ def test_a_value_silences_value_from() -> None:
         (key("A", "configMap", "settings", "blob"), "couldn't find key blob in ConfigMap default/settings"),
         (key("A", "secret", "keys", "k"), "couldn't find key k in Secret default/keys"),
         (
-            {"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}},
-            "valueFrom has a source that is none of configMapKeyRef, fieldRef, resourceFieldRef, secretKeyRef",
+            {"name": "A", "valueFrom": {}},
+            "valueFrom has a source that is none of "
+            "configMapKeyRef, fieldRef, fileKeyRef, resourceFieldRef, secretKeyRef",
         ),
         (field("A", "spec.hostname"), "unsupported fieldPath: spec.hostname"),
         (field("A", "metadata.generation"), "unsupported fieldPath: metadata.generation"),

@@ -180,6 +180,16 @@ def test_one_that_is_not_up_yet_is_stopped_for_its_new_image_at_once():
     assert [e.reason for e in decision.events] == ["Killing"]
 
 
+def test_a_crash_of_vkprovider_in_between_shows_no_end():
+    """The API server would not let it be taken back."""
+    steps = Replacement()
+    after = steps.look(steps.dead, memory=PodMemory(), verdicts={})
+    assert published(after, "app")["state"].keys() == {"running"}
+    ready = steps.look(steps.dead, memory=PodMemory(volumes_ready=True), verdicts={})
+    assert [(a.key, type(a)) for a in ready.actions] == [("app", PullImage)]
+    assert published(ready, "app")["state"].keys() == {"running"}
+
+
 def test_a_new_run_whose_post_start_fails_is_told_and_restarted():
     steps = Replacement("Always")
     fresh = new_instance(steps.new, Run.RUNNING)

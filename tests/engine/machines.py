@@ -64,10 +64,15 @@ class FileMachine:
             return {f"sys/fs/cgroup/{kind}/{parent}/{name}/{file}": V1[file] for kind, file in FILES}
         return {f"sys/fs/cgroup/{parent}/{name}/{file}": text for file, text in V2.items()}
 
-    def burn(self, name: ContainerID, nanoseconds: int) -> None:
-        """Have used so much of the processor."""
-        self.write(f"sys/fs/cgroup/cpuacct/docker/{name}/cpuacct.usage", f"{nanoseconds}\n")
+    def add_pod(self, parent: str) -> None:
+        """A cgroup for containers with this ``parent``."""
+        for path, text in self.files(ContainerID(""), parent).items():
+            self.write(path, text)
 
-    def end(self, name: ContainerID) -> None:
-        for path in self.files(name):
+    def burn(self, name: str, nanoseconds: int, parent: str = "docker") -> None:
+        """Have used so much of the processor."""
+        self.write(f"sys/fs/cgroup/cpuacct/{parent}/{name}/cpuacct.usage", f"{nanoseconds}\n")
+
+    def end(self, name: ContainerID, parent: str = "docker") -> None:
+        for path in self.files(name, parent):
             (self.root / path).unlink()

@@ -172,6 +172,33 @@ async def test_who_has_ended_is_left_out(bench: Bench):
     assert set((await bench.usages.usage()).containers) == {other}
 
 
+@pytest.mark.parametrize("later", [KEPT_SECONDS, STALE_SECONDS])
+async def test_the_time_of_who_has_ended_stays_with_its_pod(bench: Bench, later: float):
+    name, other = bench.add(42), bench.add(43)
+    bench.machine.burn(name, 7 * SECOND)
+    assert (await bench.usages.usage()).former == {}
+    bench.machine.end(name)
+    bench.clock.elapsed += later
+    assert (await bench.usages.usage()).former == {"u": 7 * SECOND}
+    bench.clock.elapsed += later
+    assert (await bench.usages.usage()).former == {"u": 7 * SECOND}
+    bench.machine.end(other)  # the pod is over
+    bench.clock.elapsed += later
+    assert (await bench.usages.usage()).former == {}
+
+
+@pytest.mark.parametrize("parent", ["vkprovider/podu", "vkprovider/podother", "docker"])
+async def test_a_pods_own_cgroup_says_what_it_has_used(bench: Bench, parent: str):
+    bench.machine.add_pod(parent)
+    name = bench.machine.add(42, parent)
+    bench.engine.append(name)
+    bench.pids[name] = 42
+    bench.machine.burn(name, SECOND, parent)
+    bench.machine.burn("", 9 * SECOND, parent)
+    found = {uid: reading.cpu.total for uid, reading in (await bench.usages.usage()).pods.items()}
+    assert found == ({"u": 9 * SECOND} if parent == "vkprovider/podu" else {})
+
+
 async def test_who_ends_before_it_is_known_is_left_out(bench: Bench):
     name = bench.add()
     bench.pids[name] = 0

@@ -84,6 +84,7 @@ def test_the_status() -> None:
             "architecture": "amd64",
         },
         "images": [{"names": ["busybox@sha256:1", "busybox:1.28"], "sizeBytes": 1000}],
+        "declaredFeatures": ["ExtendWebSocketsToKubelet"],
     }
 
 

@@ -393,7 +393,15 @@ CONTAINER: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"env": [{"name": "A", "valueFrom": {}}]},
         [
             'env[0].valueFrom: Invalid value: "": must specify one of: '
-            "`fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
+            "`fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+        ],
+    ),
+    "env of a file that is nowhere": (
+        {"env": [{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "w", "path": "../f", "key": ""}}}]},
+        [
+            "env[0].valueFrom.fileKeyRef.key: Required value",
+            "env[0].valueFrom.fileKeyRef.path: Invalid value: \"../f\": must not contain '..'",
+            'env[0].valueFrom.fileKeyRef.volumeName: Not found: "w": the pod has no volume of that name',
         ],
     ),
     "env with two sources": (

@@ -331,8 +331,11 @@ BAD: dict[str, tuple[str, list[str]]] = {
         [f'{AT}.volumeMounts[0].name: Not found: "w": the pod has no volume of that name'],
     ),
     "handler that was refused is told once": (
-        in_container("env: [{name: A, valueFrom: {fileKeyRef: {key: k}}}]"),
-        [f"{AT}.env[0].valueFrom.fileKeyRef: known to Kubernetes, but vkprovider does not honour it"],
+        JOB + "      volumes:\n      - {name: v, projected: {sources: [{podCertificate: {keyType: ED25519}}]}}\n",
+        [
+            f"{HERE}spec.template.spec.volumes[0].projected.sources[0].podCertificate: "
+            "known to Kubernetes, but vkprovider does not honour it"
+        ],
     ),
     "everything at once, in order": (
         documents(in_container("imagee: y\ntty: 1"), JOB.replace("name: test", "name: Two")),

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.fakes.usages import AT, GIB, STARTED, usage_of, used
-from vkprovider.model.usage import ContainerUsage
+from tests.fakes.usages import AT, GIB, READING, STARTED, usage_of, used
+from vkprovider.model.usage import ContainerUsage, CpuUsage
 from vkprovider.telemetry.page import Family as Page
 from vkprovider.telemetry.page import Sample, label_text, page
 from vkprovider.telemetry.resource_metrics import resource_metrics
@@ -52,6 +52,16 @@ def test_all_names():
         ("scrape_error", ()): (0, None),
         ("resource_scrape_error", ()): (0, None),
     }
+
+
+def test_of_a_pod_what_has_ended_counts_too():
+    pod = labels(pod="web", namespace="default")
+    found = samples(resource_metrics(usage_of(used(), used("POD"), former={"u1": 3 * 10**9, "u2": 10**9})))
+    assert found["pod_cpu_usage_seconds_total", pod][0] == 8
+    own = msgspec.structs.replace(READING, cpu=CpuUsage(total=9 * 10**9))
+    found = samples(resource_metrics(usage_of(used(), used("POD"), pods={"u1": own}, former={"u1": 3 * 10**9})))
+    assert found["pod_cpu_usage_seconds_total", pod][0] == 9
+    assert found["pod_memory_working_set_bytes", pod][0] == 20 << 20
 
 
 def test_a_node_without_pods():

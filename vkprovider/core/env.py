@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from vkprovider.core.downward import Quantity, container_named, metadata_field, resource_field
+from vkprovider.core.env_files import NO_FILES, Contents, value_in
 from vkprovider.core.expansion import check_size, expand
 from vkprovider.core.faults import Fault
 from vkprovider.core.objects import Objects, config_map_text, content_of, secret_bytes
@@ -48,12 +49,18 @@ def needed_objects(pod: Pod, container: Container) -> frozenset[ObjectRef]:
 
 
 def resolve_env(
-    pod: Pod, container: Container, objects: Objects, where: Whereabouts, services: Mapping[str, str] = NO_SERVICES
+    pod: Pod,
+    container: Container,
+    objects: Objects,
+    where: Whereabouts,
+    services: Mapping[str, str] = NO_SERVICES,
+    files: Contents = NO_FILES,
 ) -> Env:
     """The variables in the order in which they were first named; a later value for a name wins. Last come those of
     ``services`` that nobody has named.
 
-    ``objects`` holds all that ``needed_objects`` names. Raises Fault where what a variable needs is missing.
+    ``objects`` holds all that ``needed_objects`` names, ``files`` what was read of ``env_files.needed_files``. Raises
+    Fault where what a variable needs is missing.
     """
     variables: dict[str, str] = {}
     size = 0
@@ -70,7 +77,7 @@ def resolve_env(
         if var.value_from is not None and not var.value:
             value = _told(var.value_from, pod, container, where)
             if value is None:
-                value = _sourced(var.value_from, pod, objects)
+                value = _sourced(var.value_from, pod, objects, files)
         if value is not None:
             variables[var.name] = value
             size += len(value)
@@ -78,11 +85,14 @@ def resolve_env(
     return (*variables.items(), *((name, value) for name, value in services.items() if name not in variables))
 
 
-def _sourced(source: EnvVarSource, pod: Pod, objects: Objects) -> str | None:
-    """The value of a key of an object, or None where an optional one is missing."""
+def _sourced(source: EnvVarSource, pod: Pod, objects: Objects, files: Contents) -> str | None:
+    """The value of a key of an object or a file, or None where an optional one is missing."""
+    if source.file_key_ref is not None:
+        return value_in(source.file_key_ref, files)
     found = _key_of(source, pod)
     if found is None:
-        raise Fault("valueFrom has a source that is none of configMapKeyRef, fieldRef, resourceFieldRef, secretKeyRef")
+        kinds = "configMapKeyRef, fieldRef, fileKeyRef, resourceFieldRef, secretKeyRef"
+        raise Fault(f"valueFrom has a source that is none of {kinds}")
     ref, selector = found
     content = _content(ref, objects, optional=selector.optional)
     if selector.key in content:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from vkprovider.model.usage import ContainerUsage, CpuUsage, MemoryUsage
+import msgspec
+
+from vkprovider.model.refs import ContainerID, PodUID
+from vkprovider.model.usage import ContainerUsage, CpuUsage, MemoryUsage, Usage
 
 
 class Tick(NamedTuple):
@@ -29,6 +32,25 @@ class Rates:
         before = self._before.get(key)
         used, lasted = (now.used, seconds) if before is None else (now.used - before.used, now.at - before.at)
         return max(0, round(used / lasted)) if lasted > 0 else 0
+
+
+def of_pod(usage: Usage, uid: PodUID, containers: Collection[ContainerUsage]) -> tuple[CpuUsage, MemoryUsage]:
+    """What its own cgroup says; without one that of its ``containers``, in which the processor's time never falls."""
+    if (own := usage.pods.get(uid)) is not None:
+        return own.cpu, own.memory
+    cpu = cpu_of_all(containers)
+    return msgspec.structs.replace(cpu, total=cpu.total + usage.former.get(uid, 0)), memory_of_all(containers)
+
+
+def former(before: Usage, now: Mapping[ContainerID, ContainerUsage]) -> dict[PodUID, int]:
+    """What those of ``before`` had used who have ended while others of their pods go on."""
+    going = {each.container.identity.pod_uid for each in now.values()}
+    totals = {uid: total for uid, total in before.former.items() if uid in going}
+    for key, each in before.containers.items():
+        uid = each.container.identity.pod_uid
+        if key not in now and uid in going:
+            totals[uid] = totals.get(uid, 0) + each.reading.cpu.total
+    return totals
 
 
 def cpu_of_all(containers: Iterable[ContainerUsage]) -> CpuUsage:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from vkprovider.model.refs import ContainerID
+from vkprovider.engine.pod_cgroups import pod_cgroup
+from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.model.usage import DeviceIo, Reading
 from vkprovider.wire import cgroup_v1, cgroup_v2
 from vkprovider.wire.kernel_texts import MountedCgroup, cgroup_mounts, cgroup_paths, network_devices
@@ -29,6 +30,13 @@ class Cgroup(NamedTuple):
     files: tuple[tuple[str, str], ...]
     parse: Callable[[Mapping[str, str]], Reading | None]
     network: str
+
+    def of_pod(self, uid: PodUID) -> Cgroup | None:
+        """That of the whole pod, if this container's is in one (see ``pod_cgroups``)."""
+        above = tuple((name, posixpath.dirname(posixpath.dirname(path))) for name, path in self.files)
+        if not all(posixpath.basename(directory) == pod_cgroup(uid) for _, directory in above):
+            return None
+        return Cgroup(tuple((name, f"{directory}/{name}") for name, directory in above), self.parse, "")
 
 
 class Cgroups:

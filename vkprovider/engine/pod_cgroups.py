@@ -22,6 +22,11 @@ CONTROLLERS = ("memory", "cpu", "pids")
 CGROUPFS = "cgroupfs"
 
 
+def pod_cgroup(uid: PodUID) -> str:
+    """The name of a pod's directory."""
+    return f"pod{uid}"
+
+
 class PodCgroups:
     """``root`` is where cgroups are mounted."""
 
@@ -45,7 +50,7 @@ class PodCgroups:
             await asyncio.to_thread(self._make, uid, limits)
         except OSError as exc:
             raise EngineError(f"cannot make the pod's cgroup: {exc}") from exc
-        return f"/{PARENT}/pod{uid}"
+        return f"/{PARENT}/{pod_cgroup(uid)}"
 
     async def remove(self, uid: PodUID) -> None:
         """When nothing of the pod runs any more. One that is not there is fine. Raises EngineError."""
@@ -64,14 +69,14 @@ class PodCgroups:
     def _make(self, uid: PodUID, limits: Limits) -> None:
         self._make_parents()
         for directory in self._directories():
-            (directory / f"pod{uid}").mkdir(exist_ok=True)
+            (directory / pod_cgroup(uid)).mkdir(exist_ok=True)
         for controller, name, value in self._settings(limits):
-            (self._parent_in(controller) / f"pod{uid}" / name).write_text(value)
+            (self._parent_in(controller) / pod_cgroup(uid) / name).write_text(value)
 
     def _remove(self, uid: PodUID) -> None:
         """In all hierarchies: the engine makes it in those too that have no limits."""
         for directory in (self._root / PARENT, *self._root.glob(f"*/{PARENT}")):
-            path = directory / f"pod{uid}"
+            path = directory / pod_cgroup(uid)
             if path.is_dir() and not path.is_symlink():
                 os.rmdir(path)
 

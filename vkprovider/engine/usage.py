@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from vkprovider.core.rates import Rates, Tick
+from vkprovider.core.rates import Rates, Tick, former
 from vkprovider.engine.cgroups import Cgroup, Cgroups
 from vkprovider.engine.convert import instant
 from vkprovider.engine.engine_process import process_id
@@ -23,7 +23,7 @@ from vkprovider.engine.machine_files import MachineFiles
 from vkprovider.engine.stats_answers import has_own_network, reading
 from vkprovider.engine.unary import Unary
 from vkprovider.errors import EngineNotFound
-from vkprovider.model.refs import ContainerID
+from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.model.usage import ContainerUsage, MachineUsage, ProcessUsage, Reading, RunningContainer, Usage
 from vkprovider.ports import WaitingClock
 
@@ -133,7 +133,7 @@ class EngineUsage:
     async def _look(self, before: _Look | None) -> _Look:
         """Read everything. Rates are those since the look before, or averages where there is none."""
         containers = await self.containers()
-        machine, processes, told = await asyncio.to_thread(self._read, containers)
+        machine, processes, told, pods = await asyncio.to_thread(self._read, containers)
         hidden = [key for key, (_, found) in containers.items() if found.cgroup is None]
         told += await asyncio.gather(*(self._ask(key, containers[key][1]) for key in hidden))
         rates = Rates(before.rates if before is not None else None)
@@ -154,13 +154,15 @@ class EngineUsage:
         usage = Usage(
             machine=_rated(machine, machine.booted_at, rates, MACHINE, now),
             containers=usages,
+            pods=pods,
+            former=former(self._last.usage, usages) if self._last is not None else {},
             processes={name: _rated(each, each.started_at, rates, name, now) for name, each in processes.items()},
         )
         return _Look(now, usage, rates)
 
     def _read(
         self, containers: Mapping[ContainerID, tuple[RunningContainer, Inspected]]
-    ) -> tuple[MachineUsage, dict[str, ProcessUsage], list[_Told]]:
+    ) -> tuple[MachineUsage, dict[str, ProcessUsage], list[_Told], dict[PodUID, Reading]]:
         """All that this machine's files say. In a thread."""
         told = [
             self._told(key, self._cgroups.read(known.cgroup))
@@ -169,7 +171,13 @@ class EngineUsage:
         ]
         processes = {name: self._machine.process(pid) for name, pid in self._pids().items()}
         seen = {name: found for name, found in processes.items() if found is not None}
-        return self._machine.machine(), seen, told
+        return self._machine.machine(), seen, told, self._read_pods(containers)
+
+    def _read_pods(self, containers: Mapping[ContainerID, tuple[RunningContainer, Inspected]]) -> dict[PodUID, Reading]:
+        """What whole pods have used, and use: of those that have a cgroup of their own."""
+        ones = {found.identity.pod_uid: known.cgroup for found, known in containers.values() if known.cgroup}
+        cgroups = {uid: cgroup for uid, one in ones.items() if (cgroup := one.of_pod(uid)) is not None}
+        return {uid: found for uid, cgroup in cgroups.items() if (found := self._cgroups.read(cgroup)) is not None}
 
     def _pids(self) -> dict[str, int]:
         """This process, and the engine's where it is seen: one that systemd listens for is not."""

@@ -24,6 +24,10 @@ MAX_IMAGES, MAX_NAMES = 50, 5
 TAINT_ANNOTATION = "vkprovider/registered-taint"
 DEVICES_ANNOTATION = "vkprovider/devices"  # the names of all that this node has ever offered
 
+# API servers from 1.36 on pass WebSockets on to nodes that say so (pkg/registry/core/pod/rest/subresources.go); older
+# ones speak SPDY to them, and drop the field.
+WEBSOCKETS = "ExtendWebSocketsToKubelet"
+
 _ATTACH_ANNOTATION = "volumes.kubernetes.io/controller-managed-attach-detach"
 _GO_ARCHITECTURES = {
     "x86_64": "amd64",
@@ -120,6 +124,7 @@ def node_status(facts: MachineFacts, settings: NodeSettings, conditions: list[di
         "daemonEndpoints": {"kubeletEndpoint": {"Port": settings.port}},
         "nodeInfo": _node_info(facts),
         "images": _images(facts.images),
+        "declaredFeatures": [WEBSOCKETS],
     }
 
 

@@ -29,11 +29,21 @@ class ResourceFieldSelector(Model, frozen=True, kw_only=True):
     divisor: str | int | float = "0"
 
 
+class FileKeySelector(Model, frozen=True, kw_only=True):
+    """A key of a file with variables that a container has left in an emptyDir; ``path`` is relative to that."""
+
+    volume_name: str
+    path: str
+    key: str
+    optional: bool = False
+
+
 class EnvVarSource(Model, frozen=True, kw_only=True):
     config_map_key_ref: KeySelector | None = None
     secret_key_ref: KeySelector | None = None
     field_ref: ObjectFieldSelector | None = None
     resource_field_ref: ResourceFieldSelector | None = None
+    file_key_ref: FileKeySelector | None = None
 
 
 class EnvVar(Model, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from vkprovider.model.base import Model
-from vkprovider.model.container import Container, EnvVarSource, ResourceRequirements, SecurityContext, VolumeMount
+from vkprovider.model.container import Container, ResourceRequirements, SecurityContext, VolumeMount
 from vkprovider.model.deployment import DeploymentSpec
 from vkprovider.model.job import JobSpec
 from vkprovider.model.pod import ObjectMeta, OwnerReference, PodSecurityContext, PodSpec
@@ -112,7 +112,6 @@ OTHERS: Mapping[type[Model], Mapping[str, Other]] = {
     Container: _refuse("volumeDevices"),
     SecurityContext: {"windowsOptions": _unless({})},
     ResourceRequirements: _refuse("claims"),
-    EnvVarSource: _refuse("fileKeyRef"),
     VolumeMount: {"recursiveReadOnly": _unless("Disabled", "IfPossible")},
     Volume: _refuse(
         "nfs iscsi fc rbd cephfs cinder glusterfs "

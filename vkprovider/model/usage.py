@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from vkprovider.model.labels import SANDBOX_TYPE, ContainerIdentity
-from vkprovider.model.refs import ContainerID
+from vkprovider.model.refs import ContainerID, PodUID
 
 
 class Stall(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,11 +158,15 @@ class ProcessUsage(msgspec.Struct, frozen=True, kw_only=True):
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """What was used at one moment. Containers that cannot be read, for they have just ended, are left out.
 
-    ``processes`` has those that make the node what it is, by their names in summaries: kubelet, runtime.
+    ``processes`` has those that make the node what it is, by their names in summaries: kubelet, runtime. ``pods`` are
+    those that have a cgroup of their own; for the others ``former`` says what containers had used that have ended while
+    the pod goes on.
     """
 
     machine: MachineUsage
     containers: Mapping[ContainerID, ContainerUsage]
+    pods: Mapping[PodUID, Reading] = {}
+    former: Mapping[PodUID, int] = {}
     processes: Mapping[str, ProcessUsage] = {}
 
 

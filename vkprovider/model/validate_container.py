@@ -18,6 +18,7 @@ from vkprovider.model.container import (
 )
 from vkprovider.model.findings import Finding, duplicate, each, in_range, invalid, one_of, required
 from vkprovider.model.pod import PodSpec
+from vkprovider.model.validate_env_file import env_file, env_file_volumes
 from vkprovider.model.validate_handler import handlers, no_handlers
 from vkprovider.model.validate_projection import resource_field
 from vkprovider.model.validate_resources import resources
@@ -49,11 +50,13 @@ def containers(spec: PodSpec, path: str) -> Iterator[Finding]:
     for place, container in enumerate(spec.containers):
         at = f"{path}.containers[{place}]"
         yield from _common(container, declared, seen, at)
+        yield from env_file_volumes(spec, container, at)
         yield from handlers(container, grace, at)
     yield from _host_ports(spec.containers, f"{path}.containers", spec.host_network)
     for place, container in enumerate(spec.init_containers):
         at = f"{path}.initContainers[{place}]"
         yield from _common(container, declared, seen, at)
+        yield from env_file_volumes(spec, container, at)
         if container.restart_policy == "Always":
             yield from handlers(container, grace, at)
         else:
@@ -131,9 +134,9 @@ def _env(variables: Iterable[EnvVar], path: str) -> Iterator[Finding]:
 
 def _value_from(source: EnvVarSource, value: str, path: str) -> Iterator[Finding]:
     given = [source.field_ref, source.resource_field_ref, source.config_map_key_ref, source.secret_key_ref]
-    count = sum(reference is not None for reference in given)
+    count = sum(reference is not None for reference in (*given, source.file_key_ref))
     if count == 0:
-        kinds = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
+        kinds = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
         yield invalid(path, "", f"must specify one of: {kinds}")
     elif value:
         yield invalid(path, "", "may not be specified when `value` is not empty")
@@ -147,6 +150,8 @@ def _value_from(source: EnvVarSource, value: str, path: str) -> Iterator[Finding
         yield from _key(source.config_map_key_ref, f"{path}.configMapKeyRef")
     if source.secret_key_ref is not None:
         yield from _key(source.secret_key_ref, f"{path}.secretKeyRef")
+    if source.file_key_ref is not None:
+        yield from env_file(source.file_key_ref, f"{path}.fileKeyRef")
 
 
 def _field(field: str, path: str) -> Iterator[Finding]:

@@ -172,7 +172,8 @@ class Performer:
         node = self._node
         where = Whereabouts(node_name=node.name, host_ip=node.host_ip, pod_ips=ips, allocatable=node.allocatable)
         services = await fetch_service_variables(self._objects, pod)
-        env = resolve_env(pod, container, objects, where, services)
+        read = await self._files.env_files(pod, container)
+        env = resolve_env(pod, container, objects, where, services, read)
         seccomp = await self._files.seccomp_profile(seccomp_file(pod, container))
         mounts = await self._files.container_mounts(pod, container, action.attempt, dict(env), ips, action.volumes)
         image = self._images.get(action.image_id) or await self._engine.image(action.image_id)

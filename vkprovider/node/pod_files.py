@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from vkprovider.core.env_files import Contents, needed_files
 from vkprovider.core.faults import Fault
 from vkprovider.core.image_volumes import image_paths
 from vkprovider.core.mounts import HOSTS, RESOLV_CONF, plan_mounts, sandbox_mounts, termination_log
@@ -90,6 +91,11 @@ class PodFiles:
             return await self._writer.prepare_container(plan, image_paths(pod, self._dirs.of(pod.uid), images or {}))
         except OSError as exc:
             raise Fault(str(exc), "CreateContainerError") from exc
+
+    async def env_files(self, pod: Pod, container: Container) -> Contents:
+        """What is in the files of the pod's volumes that variables of a container come from."""
+        needed = needed_files(pod, container, self._dirs.of(pod.uid))
+        return {(file.volume, file.path): await self._writer.read_env_file(file) for file in needed}
 
     async def seccomp_profile(self, name: str) -> str:
         """The content of a profile, on one line; "" without a name. Raises Fault."""

@@ -14,6 +14,7 @@ from typing import assert_never
 
 import msgspec
 
+from vkprovider.core.env_files import EnvFile
 from vkprovider.core.faults import Fault
 from vkprovider.core.mounts import MountPlan, SubPath
 from vkprovider.core.volumes import (
@@ -32,13 +33,15 @@ from vkprovider.errors import EngineNotFound, VkError
 from vkprovider.model.create import Mount
 from vkprovider.model.labels import NODE, POD_UID
 from vkprovider.model.refs import PodUID
-from vkprovider.node import atomic_files, container_files, host_paths, subpaths
+from vkprovider.node import atomic_files, container_files, env_files, host_paths, subpaths
 from vkprovider.node.image_volumes import ImageVolumes
 from vkprovider.node.log_dirs import make_log_directories
 from vkprovider.node.ownership import give_to_group, is_of_group
 from vkprovider.node.pod_dirs import PodDirs, make_pod_dir
 from vkprovider.node.secret_memory import mount_memory
 from vkprovider.ports import Clock, ContainerEngine
+
+_AS_ROOT = "as root on the engine's machine, outside of containers,"
 
 
 class VolumeWriter:
@@ -148,15 +151,29 @@ class VolumeWriter:
             await give_to_group(path, plan.fs_group, self._engine, read_only=True)
         await asyncio.to_thread(atomic_files.publish, path, staged, volume.files)
 
-    async def _on_the_host(self, sub_path: SubPath) -> SubPath:
-        """A subPath of a volume in memory: the engine has that mounted while the sandbox runs. Raises Fault."""
-        if not self._dirs.memory:
-            raise Fault(
-                f'unable to provision SubPath `{sub_path.path}`: volume "{sub_path.volume}" is in memory, and only '
-                "as root on the engine's machine, outside of containers, can vkprovider mount a part of it"
-            )
+    async def read_env_file(self, file: EnvFile) -> str | Fault:
+        """The text of a file in a volume, or why it cannot be had."""
         try:
-            return msgspec.structs.replace(sub_path, root=await self._engine.volume_directory(sub_path.root))
+            root = file.root
+            if file.in_memory:
+                refusal = f'cannot read the file `{file.path}`: volume "{file.volume}" is in memory'
+                root = await self._memory(root, f"{refusal}, and only {_AS_ROOT} can vkprovider read it")
+            return await asyncio.to_thread(env_files.read, root, file.path)
+        except Fault as exc:
+            return exc
+
+    async def _on_the_host(self, sub_path: SubPath) -> SubPath:
+        """A subPath of a volume in memory. Raises Fault."""
+        refusal = f'unable to provision SubPath `{sub_path.path}`: volume "{sub_path.volume}" is in memory'
+        root = await self._memory(sub_path.root, f"{refusal}, and only {_AS_ROOT} can vkprovider mount a part of it")
+        return msgspec.structs.replace(sub_path, root=root)
+
+    async def _memory(self, name: str, refusal: str) -> str:
+        """Where a volume in memory is: the engine has it mounted while the sandbox runs. Raises Fault."""
+        if not self._dirs.memory:
+            raise Fault(refusal)
+        try:
+            return await self._engine.volume_directory(name)
         except EngineNotFound as exc:
             raise Fault(str(exc)) from exc
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from vkprovider.core.rates import cpu_of_all, memory_of_all
+from vkprovider.core.rates import cpu_of_all, memory_of_all, of_pod
 from vkprovider.model.refs import PodUID
 from vkprovider.model.usage import (
     ContainerDisk,
@@ -35,7 +35,7 @@ def summary(node: str, usage: Usage, disks: Disks | None) -> Json:
         pods.setdefault(each.container.identity.pod_uid, []).append(each)
     return {
         "node": _node(node, usage, disks),
-        "pods": [_pod(uid, containers, disks) for uid, containers in pods.items()],
+        "pods": [_pod(uid, usage, containers, disks) for uid, containers in pods.items()],
     }
 
 
@@ -95,16 +95,16 @@ def _all_pods(usage: Usage) -> Json:
     }
 
 
-def _pod(uid: PodUID, containers: Sequence[ContainerUsage], disks: Disks | None) -> Json:
+def _pod(uid: PodUID, usage: Usage, containers: Sequence[ContainerUsage], disks: Disks | None) -> Json:
     identity, at = containers[0].container.identity, max(each.at for each in containers)
     apps = [each for each in containers if not each.container.is_sandbox]
-    memory = memory_of_all(containers)
+    cpu, memory = of_pod(usage, uid, containers)
     limits = [each.reading.memory.limit for each in apps]
     found: Json = {
         "podRef": {"name": identity.pod_name, "namespace": identity.pod_namespace, "uid": uid},
         "startTime": fields.time(min(each.container.created_at for each in containers)),
         "containers": [_container(each, disks) for each in apps],
-        "cpu": fields.cpu(at, sum(each.nanocores for each in containers), cpu_of_all(containers)),
+        "cpu": fields.cpu(at, sum(each.nanocores for each in containers), cpu),
         "memory": fields.memory(at, memory, sum(limits) if all(limits) else 0),
         "swap": fields.swap(at, memory, sum(each.reading.memory.swap_limit for each in apps)),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from vkprovider.core.rates import cpu_of_all, memory_of_all
+from vkprovider.core.rates import of_pod
 from vkprovider.model.refs import PodKey, PodUID
 from vkprovider.model.usage import ContainerUsage, MachineUsage, Usage
 from vkprovider.telemetry.page import COUNTER, GAUGE, Family, Sample, label_text, page
@@ -26,7 +26,7 @@ def resource_metrics(usage: Usage | None) -> bytes:
     families: list[Family] = []
     if usage is not None:
         pods = _by_name(usage.containers.values())
-        families += [*_node(usage.machine), *_containers(pods), *_pods(pods)]
+        families += [*_node(usage.machine), *_containers(pods), *_pods(pods, usage)]
     failed = [Sample("", 0 if usage is not None else 1)]
     text = "1 if there was an error while getting container metrics, 0 otherwise"
     families += [Family(name, GAUGE, text, failed) for name in ("scrape_error", "resource_scrape_error")]
@@ -80,12 +80,11 @@ def _containers(pods: dict[PodKey, list[ContainerUsage]]) -> Iterator[Family]:
     yield Family("container_start_time_seconds", GAUGE, text, samples)
 
 
-def _pods(pods: dict[PodKey, list[ContainerUsage]]) -> Iterator[Family]:
+def _pods(pods: dict[PodKey, list[ContainerUsage]], usage: Usage) -> Iterator[Family]:
     told = [
         (
             label_text({"pod": key.name, "namespace": key.namespace}),
-            cpu_of_all(containers),
-            memory_of_all(containers),
+            *of_pod(usage, containers[0].container.identity.pod_uid, containers),
             max(each.at for each in containers),
         )
         for key, containers in pods.items()
