@@ -194,6 +194,15 @@ def test_a_user_without_a_home_must_say_where(tmp_path: Path):
     assert result.stderr == "vkprovider: neither XDG_STATE_HOME nor HOME is set: give --state-dir DIRECTORY\n"
 
 
+def test_what_only_a_cluster_needs_may_be_missing(tmp_path: Path):
+    (tmp_path / "cryptography.py").write_text("raise ModuleNotFoundError(\"No module named 'cryptography'\")")
+    result = vkprovider_process("node", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert result.returncode == 125
+    assert result.stderr == (
+        "vkprovider: No module named 'cryptography': pip install 'vkprovider[cluster]' brings it\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -276,6 +276,7 @@ class _Session:
             memory=info.memory,
             dns=dns,
             enforced=info.security,
+            withheld=info.withheld,
             allocatable=allocatable,
             limits_pods=info.pod_limits,
         )

@@ -15,6 +15,7 @@ import vkprovider
 
 LOG_LEVELS = {"debug": 10, "info": 20, "warning": 30, "warn": 30, "error": 40}  # by logging's numbers
 INTERRUPTED = 130  # as shells say it of a program that SIGINT has ended
+OWN_ERROR = 125
 
 _state_dir = click.option(
     "--state-dir",
@@ -188,7 +189,7 @@ def down(state_dir: str) -> None:
 @click.option("--nodename", metavar="NAME", default="", help="The node's name (default: vkprovider-HOSTNAME).")
 @click.option("--kubeconfig", metavar="FILE", default="", help="How to reach the cluster (default: KUBECONFIG).")
 @click.option("--bootstrap-kubeconfig", metavar="FILE", default="", help="Ask for a node's certificate with this one.")
-@click.option("--kind", metavar="NAME", default=None, is_flag=False, flag_value="", help="Join this kind cluster.")
+@click.option("--kind", metavar="[NAME]", default=None, is_flag=False, flag_value="", help="Join a kind cluster.")
 @click.option("--namespace", metavar="NS", default="", help="Run pods of this namespace only.")
 @click.option("--labels", metavar="K=V,...", multiple=True, help="More labels for the node.")
 @click.option("--taint", metavar="K[=V]:EFFECT", default="", help="Instead of virtual-kubelet.io/provider=docker.")
@@ -287,7 +288,10 @@ def version() -> None:
 
 
 def main() -> None:
-    """The entry point. Wrong usage exits with 2, as other command lines do; Ctrl-C before anything runs with 130."""
+    """The entry point. Wrong usage exits with 2, as other command lines do; Ctrl-C before anything runs with 130.
+
+    Without the packages that only a cluster needs, its commands end with 125, and say what brings them.
+    """
     try:
         sys.exit(cli.main(standalone_mode=False))
     except click.ClickException as exc:
@@ -295,3 +299,6 @@ def main() -> None:
         sys.exit(exc.exit_code)
     except click.Abort:
         sys.exit(INTERRUPTED)
+    except ModuleNotFoundError as exc:
+        click.echo(f"vkprovider: {exc}: pip install 'vkprovider[cluster]' brings it", err=True)
+        sys.exit(OWN_ERROR)

@@ -268,6 +268,7 @@ async def _facts(place: Place, engine: DockerEngine, machine: MachineFacts) -> N
         network=place.network,
         dns=Dns(node=parse_resolv_conf(text), servers=network.cluster_dns, domain=network.cluster_domain),
         enforced=machine.engine.security,
+        withheld=machine.engine.withheld,
         log_limits=place.settings.logs.limits,
         allocatable=node_status(machine, place.settings, [])["allocatable"],
         devices=node_devices(machine, place.settings),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -113,16 +113,16 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         settings, pods = self.place.settings, self.dispatcher.living
         if not settings.drain:
             log.info("stopping; the pods go on, and the next start takes them over", pods=pods)
-            await _within(GOODBYE_SECONDS, self.registrar.shut_down(), self._last_words())
+            await _within(GOODBYE_SECONDS, self.registrar.shut_down, self._last_words)
             return
         log.info("draining; TERM or Ctrl-C again leaves the pods to the next start", pods=pods)
         self.registrar.announce_shutdown()
-        await _within(GOODBYE_SECONDS, self.registrar.shut_down())
+        await _within(GOODBYE_SECONDS, self.registrar.shut_down)
         await self.draining.run(
             self.dispatcher, msgspec.structs.replace(SHUTDOWN, grace_seconds=settings.drain_seconds)
         )
         log.info("drained: no pod runs any more")
-        await _within(FINAL_WORDS_SECONDS, self._last_words())
+        await _within(FINAL_WORDS_SECONDS, self._last_words)
 
     async def _last_words(self) -> None:
         await self.statuses.flush()
@@ -141,9 +141,9 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
         await remove_orphaned_files(self.files, known)
 
 
-async def _within(seconds: float, *steps: Coroutine[Any, Any, None]) -> None:
+async def _within(seconds: float, *steps: Callable[[], Awaitable[None]]) -> None:
     """Take the steps one after the other, as far as they get in time; what the API server refuses is let go."""
     with suppress(TimeoutError, VkError):
         async with asyncio.timeout(seconds):
             for step in steps:
-                await step
+                await step()

@@ -31,12 +31,12 @@ from vkprovider.ports import ContainerEngine, WaitingClock
 from vkprovider.server.admission import Admission
 from vkprovider.server.certificates import Pair, write_self_signed
 from vkprovider.server.kubelet_api import KubeletApi, read_only
-from vkprovider.server.reads import Check, Metrics, Numbers, Reads
+from vkprovider.server.reads import ALWAYS_WELL, Check, Metrics, Numbers, Reads
 from vkprovider.server.refusals import ServerError
 from vkprovider.server.serving import listen, serve
 from vkprovider.server.tls import ServerTls
 from vkprovider.telemetry.cadvisor_metrics import cadvisor_metrics
-from vkprovider.telemetry.exposition import PROBE_LABELS, node_metrics, probe_metrics
+from vkprovider.telemetry.exposition import PROBE_LABELS, health_metrics, node_metrics, probe_metrics
 from vkprovider.telemetry.node_meter import NodeMeter
 from vkprovider.telemetry.resource_metrics import resource_metrics
 
@@ -149,8 +149,13 @@ class NodeServer:
         numbers: Numbers,
     ) -> None:
         """Serve until cancelled. Raises ServerError where the files that were named cannot be used."""
-        metrics = NodeMetrics(self._settings.name, dispatcher, tally, meter, numbers).by_path
         loop = Check("syncloop", lambda: TOO_LONG if dispatcher.silence > SILENT_SECONDS else "")
+
+        async def health() -> bytes:
+            return health_metrics(dict.fromkeys(ALWAYS_WELL, True) | {loop.name: not loop.problem()})
+
+        told = NodeMetrics(self._settings.name, dispatcher, tally, meter, numbers).by_path
+        metrics = {**told, "/metrics/slis": health}
         reads = Reads(metrics, numbers, kubelet_configuration(self._settings), (loop,))
         admission = Admission(ClusterReviews(self._api, self._settings.name, self._clock), self._clock)
         api = KubeletApi(WorkerIndex(dispatcher), engine, self._clock, admission, reads)

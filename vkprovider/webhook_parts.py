@@ -54,7 +54,8 @@ class Webhook:
             async with asyncio.TaskGroup() as group:
                 for part in self._state.watches():
                     group.create_task(part)
-                group.create_task(self._follow_sets())
+                group.create_task(define_sidecar_sets(self._api, self._clock))
+                group.create_task(self._state.watch_sets())
                 group.create_task(self._controller.follow(self._pods()))
                 group.create_task(self._controller.events.run())
                 group.create_task(self._controller.run(self._state.own_sets, self._state.labels_of))
@@ -63,10 +64,6 @@ class Webhook:
 
     def _pods(self) -> AsyncIterator[Update]:
         return Reflector(self._api, PODS.at(), self._clock, selectors=OURS).updates()
-
-    async def _follow_sets(self) -> None:
-        await define_sidecar_sets(self._api, self._clock)
-        await self._state.watch_sets()
 
     async def _review_pod(self, body: bytes) -> Json:
         request = read_review(body)

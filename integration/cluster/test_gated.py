@@ -1,5 +1,5 @@
 """Fields that an API server takes only with a feature gate on: rules of a container's own, its stop signal, images as
-volumes.
+volumes, variables from files, and what is refused by its name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ from .showing import apply, container_status, pod, showing, state
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker]
 
-GATES = ("ContainerRestartRules", "ContainerStopSignals", "ImageVolume")
+GATES = (
+    "ClusterTrustBundle",
+    "ClusterTrustBundleProjection",
+    "ContainerRestartRules",
+    "ContainerStopSignals",
+    "EnvFiles",
+    "ImageVolume",
+)
 RULES = [{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]
 ONCE_42 = "echo >>/shared/times; [ $(wc -l </shared/times) = 2 ] && exit 0; sleep 1; exit 42"
 SHARED = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
@@ -98,3 +105,28 @@ def test_an_image_as_a_volume(plane: ControlPlane, node: NodeProcess) -> None:
     mounted = container_status(last, "reader")["volumeMounts"]
     assert {"name": "data", "mountPath": "/data"}.items() <= mounted[0].items()
     plane.kubectl("delete", "pod", "shows")
+
+
+def test_variables_from_a_file_that_an_init_container_leaves(plane: ControlPlane, node: NodeProcess) -> None:
+    file = {"volumeName": "shared", "path": "made/env", "key": "level"}
+    writes = shell("writes", "mkdir /shared/made; echo 'level = high' >/shared/made/env", **SHARED)
+    app = shell("app", "test $LEVEL = high", env=[{"name": "LEVEL", "valueFrom": {"fileKeyRef": file}}])
+    init = on(node.name, writes)["containers"]
+    spec = on(node.name, app, initContainers=init, volumes=[{"name": "shared", "emptyDir": {}}])
+    with showing(plane, "default") as shown:
+        apply(plane, "default", pod("told", spec))
+        shown.until_phase("told", "Succeeded", 60)
+    plane.kubectl("delete", "pod", "told")
+
+
+def test_a_bundle_of_authorities_is_refused_by_name(plane: ControlPlane, node: NodeProcess) -> None:
+    """The pod would trust nobody without it."""
+    source = {"clusterTrustBundle": {"name": "bundle", "path": "ca.pem"}}
+    volume = {"name": "authorities", "projected": {"sources": [source]}}
+    with showing(plane, "default") as shown:
+        apply(plane, "default", pod("refused", on(node.name, shell("app", "true"), volumes=[volume])))
+        shown.until_phase("refused", "Failed", 60)
+    last = shown.last("refused")
+    assert last["reason"] == "UnsupportedField"
+    assert "spec.volumes[0].projected.sources[0].clusterTrustBundle: known to Kubernetes" in last["message"]
+    plane.kubectl("delete", "pod", "refused")

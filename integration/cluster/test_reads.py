@@ -48,6 +48,7 @@ READS = {  # path: the subresource that lets somebody read it
     "/metrics/resource": "metrics",
     "/metrics/cadvisor": "metrics",
     "/metrics/probes": "metrics",
+    "/metrics/slis": "metrics",
 }
 
 
@@ -224,6 +225,9 @@ def test_containers_as_dashboards_read_them(reader: Reader) -> None:
     assert told("container_memory_working_set_bytes", "holder") > HOLDS
     assert told("container_fs_usage_bytes", "holder") > 1_900_000
     assert told("container_network_receive_bytes_total", "") >= 0
+    assert told("container_file_descriptors", "burner") >= 3
+    assert told("container_sockets", "burner") == 0
+    assert told("container_ulimits_soft", "burner") >= 1024
     images = {labels["image"] for name, labels, _ in found if labels["container"]}
     assert images == {IMAGE}
 
@@ -245,6 +249,8 @@ def test_health(reader: Reader) -> None:
     for path in ("/healthz", "/healthz/ping", "/healthz/log", "/healthz/syncloop"):
         assert reader.text(path) == "ok"
     assert "[+]syncloop ok" in reader.text("/healthz?verbose")
+    labels = (("name", "syncloop"), ("type", "healthz"))
+    assert reader.samples("/metrics/slis")["kubernetes_healthcheck", labels] == 1
 
 
 def test_each_read_has_a_permission_of_its_own(reader: Reader, cluster: Cluster, node: NodeProcess) -> None:

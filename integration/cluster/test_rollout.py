@@ -14,7 +14,7 @@ from tests.sidecarset.destinations import ECI
 from .clients import Cluster
 from .home import Home, docker
 from .nodes import IMAGE, NodeProcess, shell
-from .showing import Json, apply, container_status, pod, until_nothing_is_left
+from .showing import Json, Showing, apply, container_status, pod, showing, until_nothing_is_left
 from .waiting import eventually
 from .webhooks import WebhookProcess, is_injected, sidecar_set, sidecar_sets, webhook_account
 
@@ -58,9 +58,10 @@ def rolling(image: str, strategy: Json | None = None, **fields: Any) -> Json:
 
 
 def create(home: Home, *pods: str, sidecars: int = 1) -> None:
+    """Each with its own name as a label."""
     for name in pods:
         app = shell("app", SLEEP, image=IMAGE)
-        apply(home.cluster, home.namespace, pod(name, {"containers": [app]}, labels={ECI: "true"}))
+        apply(home.cluster, home.namespace, pod(name, {"containers": [app]}, labels={ECI: "true", "name": name}))
     eventually(lambda: all(len(ready(home, name)) == 1 + sidecars for name in pods), SECONDS)
 
 
@@ -87,19 +88,39 @@ def app_of(home: Home, name: str) -> tuple[str, int]:
 def test_pods_get_the_new_image_one_after_the_other_but_those_that_are_to_keep_the_old(home: Home) -> None:
     with sidecar_sets(home.cluster, rolling(OLD)):
         eventually(lambda: is_injected(home.cluster, home.namespace, "mesh"))
-        create(home, "a", "b", "c")
-        apps = [app_of(home, name) for name in "abc"]
+        create(home, *"abcd")
+        apps = [app_of(home, name) for name in "abcd"]
         update(home, rolling(NEW, {"paused": True}))
-        eventually(lambda: status_of(home, "matched", "updated", "ready") == [3, 0, 3], SECONDS)
-        update(home, rolling(NEW, {"partition": 1}))
-        eventually(lambda: status_of(home, "updated", "updatedReady", "ready") == [2, 2, 3], SECONDS)
-        assert [ready(home, name)["mesh"] for name in "abc"] == [NEW, NEW, OLD]
+        eventually(lambda: status_of(home, "matched", "updated", "ready") == [4, 0, 4], SECONDS)
+        with showing(home.cluster, home.namespace) as shown:
+            update(home, rolling(NEW, {"partition": 2}))
+            eventually(lambda: status_of(home, "updated", "updatedReady", "ready") == [2, 2, 4], SECONDS)
+        assert most_at_once(shown) == 1
+        assert [ready(home, name)["mesh"] for name in "abcd"] == [NEW, NEW, OLD, OLD]
+        update(home, rolling(NEW, {"selector": {"matchLabels": {"name": "d"}}, "maxUnavailable": "100%"}))
+        eventually(lambda: status_of(home, "updated", "updatedReady", "ready") == [3, 3, 4], SECONDS)
+        assert [ready(home, name)["mesh"] for name in "abcd"] == [NEW, NEW, OLD, NEW]
         update(home, rolling(NEW))
-        eventually(lambda: status_of(home, "updatedReady") == [3], SECONDS)
-        assert [app_of(home, name) for name in "abc"] == apps
+        eventually(lambda: status_of(home, "updatedReady") == [4], SECONDS)
+        with showing(home.cluster, home.namespace) as shown:
+            update(home, rolling(OLD, {"maxUnavailable": 3}))
+            eventually(lambda: [ready(home, name).get("mesh") for name in "abcd"] == [OLD] * 4, SECONDS)
+        assert most_at_once(shown) == 3
+        assert [app_of(home, name) for name in "abcd"] == apps
         update(home, rolling(NEW, script=f"true; {SLEEP}"))  # more than an image: for new pods alone
         eventually(lambda: conditions(home, "a").get("SidecarSetUpgradable") == "UpdateImmutableField", SECONDS)
-        assert container_status(home.status("a"), "mesh")["restartCount"] == 1
+        assert container_status(home.status("a"), "mesh")["restartCount"] == 2
+
+
+def most_at_once(shown: Showing) -> int:
+    """How many pods were on their way to another image at a time, at most."""
+    away, most = set[str](), 0
+    for _, raw in shown.updates:
+        (wanted,) = (each["image"] for each in raw["spec"]["containers"] if each["name"] == "mesh")
+        there = container_status(raw["status"], "mesh")["image"] == wanted
+        (away.discard if there else away.add)(raw["metadata"]["name"])
+        most = max(most, len(away))
+    return most
 
 
 def conditions(home: Home, name: str) -> dict[str, str]:

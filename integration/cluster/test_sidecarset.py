@@ -106,7 +106,7 @@ def example(cluster: Cluster) -> Iterator[None]:
 def test_the_example_from_its_first_to_its_last_command(
     cluster: Cluster, namespace: str, node: NodeProcess, example: None
 ) -> None:
-    """B3 to B8, B12, B14, B16: what ACK documents, and what its commands print."""
+    """B3, B4, B5, B6, B7, B8, B12, B14, B16: what ACK documents, and what its commands print."""
     there = f"--namespace={namespace}"
     eventually(lambda: is_injected(cluster, namespace, "filebeat"))
     cluster.kubectl("apply", there, f"--filename={EXAMPLE / 'echo-server.yaml'}")
@@ -122,7 +122,7 @@ def test_the_example_from_its_first_to_its_last_command(
     whole_lines, _, _ = config.rpartition("\n")  # the last one is not ended while it sleeps
     assert log == f"{whole_lines}\n"
     command = ["exec", "deployment/echo-server", there, "--container=filebeat", "--"]
-    line = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(Z|[+-]\d\d:\d\d) stderr F .* Server is listening on :8080\n"
+    line = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+-]\d\d:\d\d) stderr F .* Server is listening on :8080\n"
     assert re.fullmatch(line, cluster.kubectl(*command, "cat", "/var/log/std/echo-server/0.log"))
     assert cluster.kubectl(*command, "cat", "/etc/filebeat.yml") == config
     counted = r"NAME +MATCHED +UPDATED +READY +AGE\nfilebeat-sidecarset +1 +1 +1 +\d+s\n"

@@ -123,13 +123,12 @@ def test_a_command_that_is_not_there(pod: Kubectl) -> None:
 
 def test_a_container_that_is_not_there_or_does_not_run(pod: Kubectl) -> None:
     done = pod.run("exec", "-c", "absent", "--", "true")
-    told = f"Error from server (BadRequest): container absent is not valid for pod {pod.name}\n"
-    assert (done.returncode, done.stderr.decode()) == (1, told)
+    assert done.returncode == 1
+    assert f"container absent is not valid for pod {pod.name}" in done.stderr.decode()
     done = pod.run("exec", "-c", "once", "--", "true")
-    assert (done.returncode, done.stderr) == (
-        1,
-        b'error: Internal error occurred: unable to upgrade connection: container not found ("once")\n',
-    )
+    told = b"error: " + b"Internal error occurred: " * (pod.cluster.version < (1, 36))  # who told kubectl
+    told += b'unable to upgrade connection: container not found ("once")\n'
+    assert (done.returncode, done.stderr) == (1, told)
 
 
 def test_a_command_whose_client_is_killed_ends(pod: Kubectl) -> None:
@@ -280,7 +279,8 @@ def test_200_megabytes_are_copied_both_ways_without_being_held(pod: Kubectl, nod
 @pytest.mark.timeout(300)
 def test_a_gigabyte_through_exec_without_being_held(pod: Kubectl, node: NodeProcess) -> None:
     before, heard = memory(node.pid), 0
-    with pod.start("exec", "-c", "app", "--", "head", "-c", "1000000000", "/dev/zero") as process:
+    words = ("dd", "if=/dev/zero", "bs=1000000", "count=1000")
+    with pod.start("exec", "-c", "app", "--", *words, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         while piece := process.stdout.read(1 << 20):
             heard += len(piece)

@@ -118,6 +118,63 @@ def test_only_pods_of_virtual_nodes_are_injected_and_as_the_set_is_now(
             assert before["spec"]["containers"][0]["image"] == "filebeat:1"
 
 
+def test_every_field_of_a_set_reaches_the_pod(control_plane: ControlPlane, namespace: str) -> None:
+    """What the definition keeps of a set makes a pod that the API server takes. Of two volumes of one name the pod's
+    own stays; once the set is paused, or elsewhere, the pod is left as it is.
+    """
+    agent = {
+        "name": "agent",
+        "image": "agent",
+        "podInjectPolicy": "AfterAppContainer",
+        "shareVolumePolicy": {"type": "enabled"},
+        "transferEnv": [
+            {"sourceContainerName": "app", "envName": "A"},
+            {"sourceContainerNameFrom": {"fieldRef": {"fieldPath": "metadata.labels['main']"}}, "envNames": ["B"]},
+        ],
+        "volumeMounts": [{"name": name, "mountPath": f"/{name}"} for name in ("clash", "config")],
+    }
+    init = [{"name": "prepare", "image": "i"}, {"name": "native", "image": "i", "restartPolicy": "Always"}]
+    patches = [
+        {"annotations": {"kept": "the set's"}},
+        {"annotations": {"written": "the set's"}, "patchPolicy": "Overwrite"},
+        {"annotations": {"merged": '{"b":2}'}, "patchPolicy": "MergePatchJson"},
+    ]
+    spec = {
+        "namespace": namespace,
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "initContainers": init,
+        "volumes": [{"name": name, "configMap": {"name": "a"}} for name in ("clash", "config", "unused")],
+        "imagePullSecrets": [{"name": "registry"}],
+        "patchPodMetadata": patches,
+    }
+    env = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+    app = {"name": "app", "image": "app", "env": env, "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    own = {name: "the pod's" for name in ("kept", "written")} | {"merged": '{"a":1}'}
+    given = for_virtual_nodes("whole", app, labels={ECI: "true", "main": "app"}, annotations=own)
+    given["spec"]["volumes"] = [{"name": name, "emptyDir": {}} for name in ("data", "clash")]
+
+    def made(where: str = namespace) -> Json:
+        (found,) = admitted(control_plane, where, given)
+        return found
+
+    with sidecar_sets(control_plane, sidecar_set("whole", agent, **spec)):
+        eventually(lambda: names(made()) == ["app", "agent"])
+        whole = made()
+        assert names(whole, "initContainers") == ["native", "prepare"]
+        sidecar = whole["spec"]["containers"][1]
+        assert {each["name"]: each["value"] for each in sidecar["env"]} == {"A": "1", "B": "2", "IS_INJECTED": "true"}
+        assert {each["mountPath"] for each in sidecar["volumeMounts"]} >= {"/clash", "/config", "/data"}
+        volumes = {each["name"]: each for each in whole["spec"]["volumes"]}
+        assert ("emptyDir" in volumes["clash"], "configMap" in volumes["config"]) == (True, True)
+        assert "unused" not in volumes
+        assert whole["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+        after = {"kept": "the pod's", "written": "the set's", "merged": '{"a":1,"b":2}'}
+        assert whole["metadata"]["annotations"].items() >= after.items()
+        assert names(made("default")) == ["app"]
+        with sidecar_sets(control_plane, sidecar_set("whole", agent, **spec, injectionStrategy={"paused": True})):
+            eventually(lambda: names(made()) == ["app"])
+
+
 def test_pods_created_at_once_are_all_injected(control_plane: ControlPlane, namespace: str) -> None:
     with sidecar_sets(control_plane, sidecar_set("agents", {"name": "filebeat", "image": "filebeat"})):
         eventually(lambda: is_injected(control_plane, namespace, "filebeat"))

@@ -15,6 +15,7 @@ from integration.docker.pods import pod, shell
 
 pytestmark = pytest.mark.docker
 
+NET_ADMIN, SYS_RESOURCE = 1 << 12, 1 << 24
 SECCOMP = "grep Seccomp: /proc/self/status | tr -d '[:space:]'"
 NO_MKDIR = {
     "defaultAction": "SCMP_ACT_ALLOW",
@@ -92,6 +93,20 @@ def test_what_the_host_does_not_enforce_is_said(command: Command, enforced: list
     missing = {"apparmor": "AppArmor profile", "selinux": "SELinux labels"}
     for module, name in missing.items():
         assert (f"its {name}" in str(done.err)) == (module not in enforced)
+
+
+@pytest.mark.parametrize(
+    "context", [{"privileged": True}, {"capabilities": {"add": ["SYS_RESOURCE", "NET_ADMIN"]}}], ids=["all", "one"]
+)
+def test_what_the_host_lets_no_container_have_is_said(command: Command, context: dict[str, Any]) -> None:
+    """All else that it asks for is given."""
+    done = run(command, "grep CapEff: /proc/self/status", context)
+    has = int(words(done).split()[1], 16)
+    assert has & NET_ADMIN
+    assert ("runs without the capability SYS_RESOURCE" in str(done.err)) == (not has & SYS_RESOURCE)
+    if "privileged" in context:
+        done = run(command, "mkdir /at && mount -t tmpfs tmpfs /at && ls -l /dev/null /dev/kmsg", context)
+        assert done.status("app")["state"]["terminated"]["exitCode"] == 0, words(done)
 
 
 def test_proc_is_shown_in_part_or_whole(command: Command) -> None:

@@ -24,7 +24,8 @@ HELLO = pod("hello", shell("app", "echo to stdout; echo to stderr >&2"), initCon
 
 
 def test_without_a_terminal_there_is_a_line_for_each_change(command: Command) -> None:
-    run = command.run(command.file(HELLO))
+    steady = pod("hello", shell("app", "sleep 1"), initContainers=[shell("init", "sleep 1")])
+    run = command.run(command.file(steady))
     assert run.finish() == 0
     words = [line.split("  ", 1)[1] for line in run.out.all() if " pod/hello  " in line]
     for word in (

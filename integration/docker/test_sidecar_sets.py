@@ -2,78 +2,39 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from integration.docker.command import Command, Run
-from integration.docker.pods import IMAGE, UNTIL_TERM, job, shell
-from vkprovider.model.volume import STDLOG
+from integration.docker.command import Command, Run, eventually
+from integration.docker.pods import job, shell
 
 pytestmark = pytest.mark.docker
 
-CONTENT = """filebeat.inputs:
-- type: log
-  processors:
-    - add_kubernetes_metadata:
-        host: ${NODE_NAME} # Not effective. Do not modify. Use directly.
-output.elasticsearch:
-  hosts: ['${ELASTICSEARCH_HOST:elasticsearch}:${ELASTICSEARCH_PORT:9200}']"""
-CONFIG: dict[str, Any] = {
-    "apiVersion": "v1",
-    "kind": "ConfigMap",
-    "metadata": {"name": "filebeat-config", "namespace": "kube-system"},
-    "data": {"filebeat.yml": CONTENT},
-}
-FILEBEAT: dict[str, Any] = {
-    "name": "filebeat",
-    "image": IMAGE,
-    "imagePullPolicy": "IfNotPresent",
-    "args": ["/bin/sh", "-c", "cat /etc/filebeat.yml && sleep 36000"],
-    "env": [{"name": "ECI_SIDECAR_CONTAINER", "value": "true"}],
-    "volumeMounts": [
-        {"name": "config", "mountPath": "/etc/filebeat.yml", "readOnly": True, "subPath": "filebeat.yml"},
-        {"name": "stdlog", "mountPath": "/var/log/std", "readOnly": True},
-    ],
-}
-SET: dict[str, Any] = {
-    "apiVersion": "apps.kruise.io/v1alpha1",
-    "kind": "SidecarSet",
-    "metadata": {"name": "filebeat-sidecarset"},
-    "spec": {
-        "selector": {"matchLabels": {"serverless.alibabacloud.com/virtual-node": "true"}},
-        "updateStrategy": {"type": "NotUpdate"},
-        "containers": [FILEBEAT],
-        "volumes": [
-            {"name": "config", "configMap": {"name": "kube-system/filebeat-config"}},
-            {"name": "stdlog", "csi": {"driver": STDLOG}},
-        ],
-    },
-}
-BINDING: dict[str, Any] = {
-    "apiVersion": "sidecarset.alibabacloud.com/v1alpha1",
-    "kind": "SidecarSetResourceBinding",
-    "metadata": {"name": "filebeat-sidecarset-resourcebinding", "namespace": "kube-system", "labels": None},
-    "spec": {
-        "subjects": [{"kind": "SidecarSet", "name": "filebeat-sidecarset"}],
-        "resourceRefs": [{"kind": "ConfigMap", "name": "filebeat-config"}],
-    },
-}
-APP = shell("echo-server", f"echo 'Server is listening on :8080' >&2; {UNTIL_TERM}")
-ECHO: dict[str, Any] = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "echo-server", "labels": {"app": "echo-server"}},
-    "spec": {
-        "replicas": 1,
-        "selector": {"matchLabels": {"app": "echo-server"}},
-        "template": {
-            "metadata": {"labels": {"app": "echo-server", "alibabacloud.com/eci": "true"}},
-            "spec": {"containers": [APP], "terminationGracePeriodSeconds": 2},
-        },
-    },
-}
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "deploy" / "examples" / "sidecarset"
+SETUP = ROOT / "integration" / "setup"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def images() -> None:
+    """Those that the example names."""
+    subprocess.run([SETUP / "busybox-image.sh", "busybox"], check=True)
+    subprocess.run([SETUP / "http-echo-image.sh"], check=True)
+
+
+def manifest(name: str) -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((EXAMPLE / f"{name}.yaml").read_text())
+    return read
+
+
+NAMES = ("echo-server", "sidecarset", "sidecarset-resourcebinding", "filebeat-config")
+ECHO, SET, BINDING, CONFIG = map(manifest, NAMES)
 
 
 def inside(run: Run, *command: str) -> str:
@@ -83,11 +44,15 @@ def inside(run: Run, *command: str) -> str:
 
 
 def test_a_deployment_runs_with_its_sidecar_until_it_is_interrupted(command: Command) -> None:
-    objects = {"echo-server": ECHO, "sidecarset": SET, "binding": BINDING, "filebeat-config": CONFIG}
-    run = command.run("-o", "json", *(command.file(raw, name=f"{name}.json") for name, raw in objects.items()))
-    run.until_sleeping("filebeat", "echo-server")
-    assert inside(run, "cat", "/etc/filebeat.yml") == CONTENT
-    assert inside(run, "cat", "/var/log/std/echo-server/0.log").endswith(" stderr F Server is listening on :8080\n")
+    """The example as it stands. Its app ends at once; its sidecar heeds no signal but the second Ctrl-C's."""
+    run = command.run("-o", "json", *(str(EXAMPLE / f"{name}.yaml") for name in NAMES))
+    run.until_sleeping("filebeat")
+    assert inside(run, "cat", "/etc/filebeat.yml") == CONFIG["data"]["filebeat.yml"]
+    log = partial(inside, run, "cat", "/var/log/std/echo-server/0.log")
+    eventually(lambda: re.fullmatch(r"\S+ stderr F .* Server is listening on :8080\n", log()), "the app's line")
+    run.interrupt()
+    run.until("die", "echo-server")
+    assert [event.name for event in run.events if event.action == "die"][-1:] == ["echo-server"]
     run.interrupt()
     assert run.finish() == 130
     assert [container["name"] for container in run.pod["spec"]["containers"]] == ["filebeat", "echo-server"]

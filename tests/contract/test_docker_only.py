@@ -7,8 +7,9 @@ import os
 import stat
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,26 @@ async def test_the_limits_are_told_with_the_info(bench: DockerBench):
 
     allowed = await asyncio.to_thread(try_it)
     assert bench.docker.limitations == (() if allowed else (OOM_SCORE_NOTE,))
+
+
+@pytest.fixture
+def network_of_both(bench: DockerBench) -> Iterator[str]:
+    """A network whose containers have an address of each family."""
+    name = f"vkprovider-test-{uuid.uuid4().hex[:8]}"
+    pool = docker.types.IPAMPool(subnet=f"fd{uuid.uuid4().hex[:2]}:{uuid.uuid4().hex[:4]}:{uuid.uuid4().hex[:4]}::/64")
+    try:
+        bench.client.create_network(name, enable_ipv6=True, ipam=docker.types.IPAMConfig(pool_configs=[pool]))
+    except docker.errors.APIError as exc:
+        pytest.skip(f"the engine has no IPv6: {exc}")
+    yield name
+    bench.remove_all()
+    bench.client.remove_network(name)
+
+
+async def test_a_sandbox_has_an_address_of_each_family(bench: DockerBench, network_of_both: str):
+    await bench.run_sandbox(network=network_of_both)
+    (sandbox,) = (await bench.engine.observe(bench.uid)).sandboxes
+    assert [ip_address(ip).version for ip in sandbox.ips] == [4, 6]
 
 
 async def test_a_paused_container_is_paused(bench: DockerBench):

@@ -90,6 +90,27 @@ async def test_from_cgroups(bench: DockerBench, tmp_path: Path):
         assert logs.inodes == 1
 
 
+async def test_what_has_ended_goes_on_counting_in_its_pod(bench: DockerBench, tmp_path: Path):
+    if not (await bench.engine.info()).pod_limits:
+        pytest.skip("pods have no cgroups of their own here")
+    whole = Limits(memory=256 * MIB)
+    holder = await bench.run("holder", "echo ready; exec sleep 1000", pod_limits=whole)
+    burner = await bench.run("burner", BURN, pod_limits=whole)
+    for container in (holder, burner):
+        await said(bench, container)
+    before = await bench.docker.usages(str(tmp_path), SystemClock()).usage()
+    burnt = before.containers[burner].reading.cpu.total
+    assert before.pods[bench.uid].cpu.total >= burnt
+    await bench.engine.remove(burner)
+    after = await bench.docker.usages(str(tmp_path), SystemClock()).usage()
+    assert set(after.containers) == {holder}
+    assert after.pods[bench.uid].cpu.total >= before.pods[bench.uid].cpu.total
+    assert after.containers[holder].reading.cpu.total < burnt
+    assert after.pods[bench.uid].memory.limit == whole.memory
+    await bench.engine.remove(holder)
+    await bench.engine.forget(bench.uid)
+
+
 async def test_from_the_engine_where_cgroups_cannot_be_seen(bench: DockerBench, tmp_path: Path):
     sandbox, burner, holder = await working(bench)
     unary, clock = Unary(await asyncio.to_thread(find_endpoint), 4, 30.0), SystemClock()

@@ -105,7 +105,7 @@ def test_what_concerns_the_host(spec: dict[str, Any], fields: dict[str, Any]):
                 "Source": "/a:b",
                 "Target": "/c",
                 "ReadOnly": False,
-                "BindOptions": {"Propagation": "rprivate"},
+                "BindOptions": {},
             },
         ),
         (

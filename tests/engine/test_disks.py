@@ -118,8 +118,9 @@ async def test_it_is_counted_once_a_minute_however_many_ask(bench: DiskBench):
 
 async def test_disks_and_images(bench: DiskBench):
     found = await bench.disks.disk_usage()
-    assert found.engine == found.node
     assert found.engine is not None
+    assert found.node is not None
+    assert found.engine.device == found.node.device  # what is free on it changes from one look to the next
     assert found.engine.capacity > found.engine.used > 0
     assert found.engine.inodes_used == found.engine.inodes - found.engine.inodes_free
     assert found.images == 1500

@@ -116,6 +116,7 @@ def test_nothing_is_changed_while_that_is_not_wanted(strategy: Raw) -> None:
         ({"maxUnavailable": 4, "partition": 9}, []),
         ({"maxUnavailable": 4, "selector": {"matchLabels": {"zone": "x"}}}, ["b", "d"]),
         ({"scatterStrategy": [{"key": "zone", "value": "x"}], "maxUnavailable": 2}, ["b", "a"]),
+        ({"scatterStrategy": [{"key": "zone", "value": "*"}], "maxUnavailable": 2}, ["b", "a"]),
     ],
 )
 def test_so_many_pods_are_changed_at_once(strategy: Raw, expected: list[str]) -> None:

@@ -16,13 +16,16 @@ from vkprovider.model.usage import (
     DiskUsage,
     DiskUse,
     InterfaceUsage,
+    OpenFiles,
     Pressure,
     Stall,
 )
 from vkprovider.telemetry.cadvisor_metrics import cadvisor_metrics
+from vkprovider.wire.kernel_texts import disk_activities
 
 LIMITED = CpuUsage(total=3 * 10**9, periods=32, throttled_periods=30, throttled=5 * 10**8, quota=50000, period=100000)
 IO = DeviceIo(major=8, minor=0, device="/dev/sda", reads=4, read_bytes=4096, writes=2, written_bytes=512)
+(VDA,) = disk_activities("254 0 vda 4 3 16 1500 2 1 8 250 1 2500 3500 0 0 0 0")
 ETH0 = InterfaceUsage(name="eth0", rx_bytes=7, rx_packets=6, rx_dropped=5, rx_errors=4, tx_bytes=3)
 APP = {
     "container": "app",
@@ -60,7 +63,9 @@ BY_THE_MIXIN = {
 
 @pytest.fixture(scope="module")
 def found():
-    usage = usage_of(used(cpu=LIMITED, io=(IO,)), used("POD", network=(ETH0,)))
+    opened = OpenFiles(all=7, sockets=3, limit=1024)
+    usage = usage_of(used(cpu=LIMITED, io=(IO,), open_files=opened), used("POD", network=(ETH0,)))
+    usage = msgspec.structs.replace(usage, machine=msgspec.structs.replace(MACHINE, disks=(VDA,)))
     disk = ContainerDisk(root=DiskUse(used=8192, inodes=2))
     disks = DiskUsage(at=AT, containers={key: disk for key in usage.containers}, engine=SYSTEM, node=SYSTEM)
     return samples(cadvisor_metrics(usage, disks))
@@ -98,6 +103,9 @@ def test_the_mixins_names(found):
         ("container_processes", {}, 2),
         ("container_threads", {}, 3),
         ("container_oom_events_total", {}, 0),
+        ("container_file_descriptors", {}, 7),
+        ("container_sockets", {}, 3),
+        ("container_ulimits_soft", {"ulimit": "max_open_files"}, 1024),
     ],
 )
 def test_of_a_container(found, name: str, more: dict[str, str], value: float):
@@ -118,6 +126,27 @@ def test_the_network_is_the_sandboxs(found, name: str, value: int):
     full = f"container_network_{name}_total"
     assert found[full, labels(**SANDBOX, interface="eth0")][0] == value
     assert [keys for other, keys in found if other == full] == [labels(**SANDBOX, interface="eth0")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("reads_merged_total", 3),
+        ("sector_reads_total", 16),
+        ("read_seconds_total", 1.5),
+        ("writes_merged_total", 1),
+        ("sector_writes_total", 8),
+        ("write_seconds_total", 0.25),
+        ("io_current", 1),
+        ("io_time_seconds_total", 2.5),
+        ("io_time_weighted_seconds_total", 3.5),
+    ],
+)
+def test_the_machines_disks(found, name: str, value: float):
+    full = f"container_fs_{name}"
+    assert {keys: told for (other, keys), (told, _) in found.items() if other == full} == {
+        labels(**ROOT, device="/dev/vda"): value
+    }
 
 
 def test_the_machine(found):

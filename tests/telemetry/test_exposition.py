@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.telemetry.scraped import samples
 from vkprovider.node.clock import SystemClock
-from vkprovider.telemetry.exposition import node_metrics, probe_metrics
+from vkprovider.telemetry.exposition import health_metrics, node_metrics, probe_metrics
 from vkprovider.telemetry.node_meter import NodeMeter
 
 
@@ -29,6 +29,14 @@ def test_an_empty_node():
     meter = NodeMeter(SystemClock())
     meter.show("n", "1", {}, {})
     assert samples(node_metrics(meter))["kubelet_running_pods", ()] == 0
+
+
+def test_health():
+    found = samples(health_metrics({"ping": True, "syncloop": False}))
+    assert found == {
+        ("kubernetes_healthcheck", (("name", "ping"), ("type", "healthz"))): 1,
+        ("kubernetes_healthcheck", (("name", "syncloop"), ("type", "healthz"))): 0,
+    }
 
 
 def test_probes():

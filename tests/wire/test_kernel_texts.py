@@ -37,6 +37,28 @@ def test_limit(text: str, expected: int):
     assert kernel_texts.limit(text) == expected
 
 
+@pytest.mark.parametrize(("soft", "expected"), [("1024", 1024), ("unlimited", -1)])
+def test_open_files(soft: str, expected: int):
+    text = (
+        "Limit                     Soft Limit           Hard Limit           Units     \n"
+        "Max processes             96365                96365                processes \n"
+        f"Max open files            {soft:21}1048576              files     \n"
+    )
+    assert kernel_texts.open_files_limit(text) == expected
+    assert kernel_texts.open_files_limit("") == 0
+
+
+def test_disks_that_were_used():
+    text = (
+        "   7       0 loop0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
+        " 254       0 vda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n"
+        " 254       1 vda1 1 0 8 4\n"
+    )
+    whole, part = kernel_texts.disk_activities(text)
+    assert (whole.device, whole.reads, whole.weighted_time) == ("/dev/vda", 1, 11)
+    assert (part.device, part.read_time, part.writes) == ("/dev/vda1", 4, 0)
+
+
 def test_a_table_passes_over_what_is_none():
     assert kernel_texts.table("a 1\nb\nc 2 3\nd x\n\ne 4") == {"a": 1, "d": 0, "e": 4}
 

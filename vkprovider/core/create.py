@@ -37,9 +37,9 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What of the node goes into its containers.
 
     ``memory`` in bytes. ``network`` is the engine's network for pods, "" for its default; ``enforced`` are the
-    security modules of its host; ``allocatable`` are the quantities that pods may have, by resource, and ``devices``
-    those that there are. ``pod_max_pids`` is 0 for no limit; ``limits_pods`` says whether the engine can limit the
-    containers of a pod together.
+    security modules of its host, ``withheld`` the capabilities that it lets no container have; ``allocatable`` are the
+    quantities that pods may have, by resource, and ``devices`` those that there are. ``pod_max_pids`` is 0 for no
+    limit; ``limits_pods`` says whether the engine can limit the containers of a pod together.
     """
 
     name: str
@@ -48,6 +48,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     network: str = ""
     dns: Dns = Dns()
     enforced: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
     allocatable: Mapping[str, str] = {}
     devices: Mapping[str, tuple[Device, ...]] = {}
     pod_max_pids: int = 0

@@ -299,7 +299,7 @@ _NETWORK = (
         "vkprovider.core.security",
         "A pod that asks for an AppArmor profile is rejected where the host has no AppArmor.",
         "It runs, and a Warning event `NotConfined` says what its containers are not confined by. So it is with "
-        "seccomp and SELinux.",
+        "seccomp, SELinux, and the capability SYS_RESOURCE: without it a privileged container has a read-only `/sys`.",
         "What a host withholds is nothing that its user could grant.",
     ),
 )

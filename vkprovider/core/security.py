@@ -108,10 +108,16 @@ def security_options(pod: Pod, container: Container, seccomp: str = "") -> tuple
     return tuple(options)
 
 
-def unenforced(pod: Pod, enforced: Collection[str]) -> Iterator[str]:
-    """What the containers ask for and the engine's host does not enforce; ``enforced`` are its security modules."""
+def unenforced(pod: Pod, enforced: Collection[str], withheld: Collection[str] = ()) -> Iterator[str]:
+    """What the containers ask for and the engine's host does not enforce, or give; ``enforced`` are its security
+    modules, ``withheld`` the capabilities that no container can have there.
+    """
     spec = pod.spec
     for container in (*spec.init_containers, *spec.containers, *spec.ephemeral_containers):
+        lacking = [name for name in withheld if _asks_for(container, name)]
+        if lacking:
+            why = "the engine's host withholds it"
+            yield f'container "{container.name}" runs without the capability {" and ".join(lacking)}: {why}'
         asked = {
             "seccomp": _is_profile(_seccomp(pod, container)),
             "apparmor": _is_profile(_app_armor(pod, container)),
@@ -120,6 +126,10 @@ def unenforced(pod: Pod, enforced: Collection[str]) -> Iterator[str]:
         missing = [_MODULES[name] for name, wanted in asked.items() if wanted and name not in enforced]
         if missing and not is_privileged(container):
             yield f'container "{container.name}" runs without {" and ".join(missing)}: the engine\'s host has none'
+
+
+def _asks_for(container: Container, capability: str) -> bool:
+    return is_privileged(container) or not {capability, "ALL"}.isdisjoint(capabilities(container)[0])
 
 
 def _is_profile(profile: Profile | None) -> bool:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from vkprovider.engine.descriptors import open_files
 from vkprovider.engine.pod_cgroups import pod_cgroup
 from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.model.usage import DeviceIo, Reading
@@ -72,7 +73,10 @@ class Cgroups:
         if reading is None:
             return None
         network = network_devices(read(cgroup.network) or "") if cgroup.network else ()
-        return msgspec.structs.replace(reading, network=network, io=tuple(map(self._named, reading.io)))
+        opened = open_files(self._root / "proc", texts.get("cgroup.procs", "").split())
+        return msgspec.structs.replace(
+            reading, network=network, io=tuple(map(self._named, reading.io)), open_files=opened
+        )
 
     def _files_v1(self, paths: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         directories = {

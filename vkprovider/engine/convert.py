@@ -129,7 +129,8 @@ def _mount(mount: Mount) -> dict[str, Any]:
             "ReadOnly": mount.read_only,
             "VolumeOptions": {"NoCopy": True},  # an emptyDir begins empty, whatever the image has at its place
         }
-    options: dict[str, Any] = {"Propagation": mount.propagation}
+    # The engine's default is left unsaid: then it mounts even what its own directory is in, such as /, if as a slave.
+    options: dict[str, Any] = {} if mount.propagation == "rprivate" else {"Propagation": mount.propagation}
     if mount.read_only:  # from API 1.44 on, mounts below would become read-only too; a kubelet leaves them alone
         options["ReadOnlyNonRecursive"] = True
     return {

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import requests
 
+from vkprovider.core.withheld import without
 from vkprovider.engine import convert
 from vkprovider.engine.cgroups import Cgroups
 from vkprovider.engine.changes import changes
@@ -86,9 +87,7 @@ class DockerEngine:
         self._sandbox = SandboxSource(self._unary, self._images, sandbox_image)
         self._tools = Tools(node, self._unary, self._streaming, self._sandbox)
         self._execs = Execs(self._unary, self._streaming, self._tools)
-        self._limits = KernelLimits(
-            endpoint.socket_path, lambda: self._tools.can_start_with({"OomScoreAdj": convert.LOWEST_OOM_SCORE})
-        )
+        self._limits = KernelLimits(endpoint.socket_path, self._tools.can_start_with)
         self._users = ProcessUsers()
         self._pod_cgroups = PodCgroups()
         self._log_tails = LogTails()
@@ -101,12 +100,12 @@ class DockerEngine:
         return self._limits.notes
 
     async def info(self) -> EngineInfo:
-        await self._limits.allows_negative_oom_score()
+        withheld = await self._limits.withheld()
         version = await self._unary.version()
         info = convert.engine_info(await self._unary.call("GET", "/info"), version.api_version)
         seen = bool(self._socket_path) and await asyncio.to_thread(shares_mounts, self._socket_path)
         by_files = seen and info.cgroup_driver == CGROUPFS and await asyncio.to_thread(self._pod_cgroups.usable)
-        return msgspec.structs.replace(info, shares_mounts=seen, pod_limits=by_files)
+        return msgspec.structs.replace(info, shares_mounts=seen, pod_limits=by_files, withheld=withheld)
 
     async def pods(self) -> frozenset[PodUID]:
         entries = await self._list(f"{NODE}={self.node}")
@@ -125,6 +124,7 @@ class DockerEngine:
     async def create(self, spec: ContainerCreate) -> ContainerID:
         if spec.limits.oom_score_adj < 0 and not await self._limits.allows_negative_oom_score():
             spec = msgspec.structs.replace(spec, limits=msgspec.structs.replace(spec.limits, oom_score_adj=0))
+        spec = without(spec, await self._limits.withheld())
         parent = ""
         if spec.pod_limits is not None and (await self.info()).pod_limits:
             parent = await self._pod_cgroups.make(PodUID(spec.labels[POD_UID]), spec.pod_limits)

@@ -12,6 +12,7 @@ from vkprovider.model.usage import CpuUsage, InterfaceUsage, MachineUsage, Memor
 from vkprovider.wire.cgroup_v1 import working_set
 from vkprovider.wire.kernel_texts import (
     boot_seconds,
+    disk_activities,
     meminfo,
     network_devices,
     number,
@@ -46,6 +47,7 @@ class MachineFiles:
             memory=self._memory(memory),
             capacity=memory.get("MemTotal", 0),
             network=tuple(filter(_is_own, network_devices(self._read("net/dev")))),
+            disks=disk_activities(self._read("diskstats")),
             io_pressure=self._pressure("io"),
             threads=number(self._read("loadavg").partition("/")[2].partition(" ")[0]),
             threads_max=min(filter(None, limits), default=0),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -40,7 +40,7 @@ class Tools:
         """End a process of the engine's own process namespace, at once."""
         await self._run(["kill", str(pid)], {"PidMode": "host"})
 
-    async def can_start_with(self, host_config: dict[str, Any]) -> bool:
+    async def can_start_with(self, host_config: Mapping[str, Any]) -> bool:
         """Whether a container can be started with these settings, found out by trying."""
         container_id = await self._create([], host_config)
         try:
@@ -59,7 +59,7 @@ class Tools:
         for entry in await self._unary.call("GET", "/containers/json", params=params):
             await self._remove(entry["Id"])
 
-    async def _run(self, args: Sequence[str], host_config: dict[str, Any]) -> None:
+    async def _run(self, args: Sequence[str], host_config: Mapping[str, Any]) -> None:
         container_id = await self._create(args, host_config)
         try:
             await self._unary.call("POST", f"/containers/{container_id}/start")
@@ -69,7 +69,7 @@ class Tools:
         finally:
             await self._remove(container_id)
 
-    async def _create(self, args: Sequence[str], host_config: dict[str, Any]) -> ContainerID:
+    async def _create(self, args: Sequence[str], host_config: Mapping[str, Any]) -> ContainerID:
         body = {
             "Image": await self._sandbox.image(),
             "Cmd": list(args),
@@ -85,7 +85,7 @@ class Tools:
                 "LogConfig": log_config(LogLimits()),
                 "Init": False,
             }
-            | host_config,
+            | dict(host_config),
         }
         created = await self._unary.call("POST", "/containers/create", body=body)
         return ContainerID(created["Id"])

@@ -67,7 +67,8 @@ def refused(verb: str, place: Place, code: int, body: bytes) -> ApiError:
     except msgspec.MsgspecError:
         status = _Status(kind="")
     if status.kind != "Status":
-        status = _Status(kind="Status", message=f"HTTP status {code}, with an answer that is not the API server's")
+        whose = "as where no such kind of objects is defined" if code == 404 else "in words not the API server's"
+        status = _Status(kind="Status", message=f"HTTP status {code}, {whose}")
     kind = _BY_STATUS.get(code, ApiUnavailable if code >= 500 else ApiError)
     details = status.details or _Details()
     ending = any(cause.reason == NAMESPACE_TERMINATING for cause in details.causes)

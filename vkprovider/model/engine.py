@@ -31,6 +31,7 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     cgroup_driver: str = ""
     runtimes: tuple[str, ...] = ()
     security: tuple[str, ...] = ()  # what confines containers: seccomp, apparmor, selinux, and how the engine runs
+    withheld: tuple[str, ...] = ()  # capabilities that its host lets no container have, without CAP_
 
 
 class ImageInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -79,6 +79,31 @@ class DeviceIo(msgspec.Struct, frozen=True, kw_only=True):
     written_bytes: int = 0
 
 
+class DiskActivity(msgspec.Struct, frozen=True, kw_only=True):
+    """What the kernel counts of a block device as a whole. Sectors have 512 bytes, times are in milliseconds."""
+
+    device: str
+    reads: int
+    reads_merged: int
+    sectors_read: int
+    read_time: int
+    writes: int
+    writes_merged: int
+    sectors_written: int
+    write_time: int
+    in_progress: int
+    busy_time: int
+    weighted_time: int
+
+
+class OpenFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the processes of a container; ``limit`` is how many its first process may have, -1 for any number."""
+
+    all: int
+    sockets: int
+    limit: int
+
+
 class InterfaceUsage(msgspec.Struct, frozen=True, kw_only=True):
     """A network interface: bytes, packets, errors and what was dropped, each way."""
 
@@ -103,6 +128,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 0
     threads: int = 0
     threads_max: int = 0
+    open_files: OpenFiles | None = None  # where these can be seen
     network: tuple[InterfaceUsage, ...] = ()  # of sandboxes with a network of their own
 
 
@@ -140,6 +166,7 @@ class MachineUsage(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemoryUsage
     capacity: int
     network: tuple[InterfaceUsage, ...] = ()
+    disks: tuple[DiskActivity, ...] = ()
     io_pressure: Pressure | None = None
     threads: int = 0
     threads_max: int = 0

@@ -35,7 +35,7 @@ class ImageVolumes:
         self._engine = engine
         self._root = root
         self._directory = os.path.join(root, "images")
-        self._keeping = asyncio.Lock()  # while it is looked who has what
+        self._keeping = asyncio.Lock()  # while it is looked, or changed, who has what
         self._copying: dict[str, asyncio.Lock] = {}
         self._mounts_images: bool | None = None
 
@@ -54,7 +54,9 @@ class ImageVolumes:
             if self._mounts_images:
                 return with_image_mounts(plan, images)
             for path, image_id in images.items():
-                await asyncio.to_thread(_point, path, await self._copy(image_id))
+                copy = await self._copy(image_id)
+                async with self._keeping:  # of a pod's containers several may start at once
+                    await asyncio.to_thread(_point, path, copy)
             await asyncio.to_thread(_look_for_parts, plan, images)
         except EngineUnavailable:
             raise

@@ -110,7 +110,8 @@ class Performer:
     async def _create_sandbox(self, pod: Pod, action: a.CreateSandbox) -> tuple[a.News, ...]:
         _, cut = pod_resolver(pod, self._node.dns)
         warned = [a.Warned(reason="DNSConfigForming", message=limit) for limit in cut]
-        warned += [a.Warned(reason="NotConfined", message=message) for message in unenforced(pod, self._node.enforced)]
+        lacking = unenforced(pod, self._node.enforced, self._node.withheld)
+        warned += [a.Warned(reason="NotConfined", message=message) for message in lacking]
         if not self._node.limits_pods and (unshared := unshared_limits(pod.spec)):
             warned.append(a.Warned(reason="PodLimitsNotShared", message=unshared))
         warnings = tuple(warned)

@@ -19,6 +19,7 @@ Json = dict[str, Any]
 Metrics = Mapping[str, Callable[[], Awaitable[bytes]]]
 """What is answered below ``/metrics``, by path."""
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+ALWAYS_WELL = ("ping", "log")  # checks of whoever answers at all
 POD_LIST = {"kind": "PodList", "apiVersion": "v1", "metadata": {}}
 
 
@@ -50,7 +51,7 @@ class Reads:
         self._metrics = metrics or {}
         self._numbers = numbers
         self._configuration = configuration or {}
-        well = tuple(Check(name, lambda: "") for name in ("ping", "log"))
+        well = tuple(Check(name, lambda: "") for name in ALWAYS_WELL)
         self._checks = {check.name: check for check in (*well, *checks)}
 
     def add_numbers(self, router: web.UrlDispatcher) -> None:

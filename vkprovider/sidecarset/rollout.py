@@ -104,12 +104,21 @@ def _next(of: SidecarSet, stood: Sequence[_Stood]) -> Iterator[Raw]:
 def _scattered(due: Sequence[_Stood], of: SidecarSet) -> list[_Stood]:
     """Pods with a label of the scatter strategy spread evenly among the others."""
     order = list(due)
-    for term in of.spec.update_strategy.scatter_strategy:
-        those = [each for each in order if _labels(each.pod).get(term.key) == term.value]
-        others = [each for each in order if _labels(each.pod).get(term.key) != term.value]
+    for key, value in _scatter_labels(due, of):
+        those = [each for each in order if _labels(each.pod).get(key) == value]
+        others = [each for each in order if _labels(each.pod).get(key) != value]
         places = [((place + 0.5) / len(group), each) for group in (those, others) for place, each in enumerate(group)]
         order = [each for _, each in sorted(places, key=lambda place: place[0])]
     return order
+
+
+def _scatter_labels(due: Sequence[_Stood], of: SidecarSet) -> Iterable[tuple[str, str]]:
+    """The labels of the scatter strategy; the value "*" stands for every one that these pods have."""
+    found: dict[tuple[str, str], None] = {}
+    for term in of.spec.update_strategy.scatter_strategy:
+        present = [_labels(each.pod)[term.key] for each in due if term.key in _labels(each.pod)]
+        found |= {(term.key, value): None for value in (present if term.value == "*" else [term.value])}
+    return found
 
 
 def _share(amount: int | str, of: int) -> int:

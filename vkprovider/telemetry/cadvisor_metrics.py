@@ -69,7 +69,8 @@ def _machine(machine: MachineUsage, disks: DiskUsage) -> Told:
         threads_max=machine.threads_max,
         network=machine.network,
     )
-    return Told(reading, machine.at, machine.booted_at, disks.engine, disks.engine.used if disks.engine else 0)
+    used = disks.engine.used if disks.engine else 0
+    return Told(reading, machine.at, machine.booted_at, disks.engine, used, machine.disks)
 
 
 def _container(each: ContainerUsage, disks: DiskUsage) -> Told:

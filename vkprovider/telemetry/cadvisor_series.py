@@ -7,21 +7,25 @@ from datetime import datetime
 from operator import attrgetter
 from typing import NamedTuple
 
-from vkprovider.model.usage import DeviceIo, FileSystem, Pressure, Reading
+from vkprovider.model.usage import DeviceIo, DiskActivity, FileSystem, Pressure, Reading
 from vkprovider.telemetry.page import COUNTER, GAUGE, label_text
 
 SECOND = 1e9  # nanoseconds
 MICROSECONDS = 1e6  # in a second
+MILLISECONDS = 1e3
 
 
 class Told(NamedTuple):
-    """One that has numbers. ``disk`` is where it writes, of which ``written`` bytes are its own."""
+    """One that has numbers. ``disk`` is where it writes, of which ``written`` bytes are its own; ``activities`` are of
+    the machine's devices.
+    """
 
     reading: Reading
     at: datetime
     started_at: datetime
     disk: FileSystem | None = None
     written: int = 0
+    activities: tuple[DiskActivity, ...] = ()
 
 
 Samples = Iterable[tuple[str, float]]
@@ -52,13 +56,29 @@ def _each_interface(field: str) -> Callable[[Told], Samples]:
 
 
 def _each_device(field: str) -> Callable[[Told], Samples]:
+    """Of a container's cgroup."""
     return lambda told: [(label_text({"device": _device(io)}), getattr(io, field)) for io in told.reading.io]
+
+
+def _each_disk(field: str, unit: float = 1) -> Callable[[Told], Samples]:
+    """Of the machine alone: no cgroup says it."""
+    return lambda told: [(label_text({"device": each.device}), getattr(each, field) / unit) for each in told.activities]
 
 
 def _of_disk(path: str) -> Callable[[Told], Samples]:
     """Of those alone of which it is known where they write."""
     read = attrgetter(path)
     return lambda told: [] if told.disk is None else [(label_text({"device": told.disk.device}), read(told))]
+
+
+def _opened(field: str, labels: str = "") -> Callable[[Told], Samples]:
+    """Of those alone whose open files can be seen."""
+
+    def samples(told: Told) -> Samples:
+        opened = told.reading.open_files
+        return [] if opened is None else [(labels, getattr(opened, field))]
+
+    return samples
 
 
 def _waited(path: str, kind: str) -> Callable[[Told], Samples]:
@@ -152,6 +172,24 @@ def _disk() -> Iterable[Series]:
         ("writes", "writes", "Cumulative count of writes completed"),
     ):
         yield Series(f"container_fs_{name}_total", COUNTER, text, _each_device(field))
+    for name, kind, field, unit, text in (
+        ("reads_merged_total", COUNTER, "reads_merged", 1, "Cumulative count of reads merged"),
+        ("sector_reads_total", COUNTER, "sectors_read", 1, "Cumulative count of sector reads completed"),
+        ("read_seconds_total", COUNTER, "read_time", MILLISECONDS, "Cumulative count of seconds spent reading"),
+        ("writes_merged_total", COUNTER, "writes_merged", 1, "Cumulative count of writes merged"),
+        ("sector_writes_total", COUNTER, "sectors_written", 1, "Cumulative count of sector writes completed"),
+        ("write_seconds_total", COUNTER, "write_time", MILLISECONDS, "Cumulative count of seconds spent writing"),
+        ("io_current", GAUGE, "in_progress", 1, "Number of I/Os currently in progress"),
+        ("io_time_seconds_total", COUNTER, "busy_time", MILLISECONDS, "Cumulative count of seconds spent doing I/Os"),
+        (
+            "io_time_weighted_seconds_total",
+            COUNTER,
+            "weighted_time",
+            MILLISECONDS,
+            "Cumulative weighted I/O time in seconds",
+        ),
+    ):
+        yield Series(f"container_fs_{name}", kind, text, _each_disk(field, unit))
     yield Series("container_blkio_device_usage_total", COUNTER, "Blkio Device bytes usage", _device_usage)
     text = "Number of bytes that are consumed by the container on this filesystem."
     yield Series("container_fs_usage_bytes", GAUGE, text, _of_disk("written"))
@@ -174,6 +212,12 @@ def _processes() -> Iterable[Series]:
     yield Series("container_threads", GAUGE, text, _one("reading.threads"))
     text = "Maximum number of threads allowed inside the container, infinity if value is zero"
     yield Series("container_threads_max", GAUGE, text, _one("reading.threads_max"))
+    text = "Number of open file descriptors for the container."
+    yield Series("container_file_descriptors", GAUGE, text, _opened("all"))
+    yield Series("container_sockets", GAUGE, "Number of open sockets for the container.", _opened("sockets"))
+    text = "Soft ulimit values for the container root process. Unlimited if -1, except priority and nice"
+    limited = label_text({"ulimit": "max_open_files"})
+    yield Series("container_ulimits_soft", GAUGE, text, _opened("limit", limited))
     pressures = {"cpu": "reading.cpu.pressure", "memory": "reading.memory.pressure", "io": "reading.io_pressure"}
     for what, path in pressures.items():
         for kind, verb, who in (("some", "waiting", "some"), ("full", "stalled", "all")):

@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from vkprovider.telemetry.page import GAUGE, Family, Sample, label_text, page
+
 PROBE_LABELS = ("probe_type", "result", "container", "pod", "namespace", "pod_uid")
 
 
@@ -32,6 +34,13 @@ def probe_metrics(totals: Mapping[Sequence[str], int]) -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(family))
     return generate_latest(registry)
+
+
+def health_metrics(checks: Mapping[str, bool]) -> bytes:
+    """What ``/metrics/slis`` answers: how each check finds the node (component-base, metrics/prometheus/slis)."""
+    samples = [Sample(label_text({"name": name, "type": "healthz"}), int(well)) for name, well in checks.items()]
+    text = "This metric records the result of a single healthcheck."
+    return page([Family("kubernetes_healthcheck", GAUGE, text, samples)])
 
 
 class _Once(Collector):

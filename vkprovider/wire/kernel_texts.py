@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from vkprovider.model.usage import InterfaceUsage, Pressure, Stall
+from vkprovider.model.usage import DiskActivity, InterfaceUsage, Pressure, Stall
 
 TICK = 10_000_000  # nanoseconds; USER_HZ is 100 on every architecture that containers run on
 UNLIMITED = 1 << 62  # more than any machine has: cgroup v1 says "no limit" with a number near 2**63 (cadvisor)
 MICROSECOND = 1000
+_COUNTED = DiskActivity.__struct_fields__[1:]  # in the kernel's order
+_OPEN_FILES = "Max open files            "
 _KIB = re.compile(r"^([\w()]+):\s+(\d+) kB$", re.M)
 
 
@@ -101,6 +103,24 @@ def _interfaces(text: str) -> Iterator[InterfaceUsage]:
                 tx_errors=fields[10],
                 tx_dropped=fields[11],
             )
+
+
+def disk_activities(text: str) -> tuple[DiskActivity, ...]:
+    """/proc/diskstats (Documentation/admin-guide/iostats.rst): of devices that were ever used."""
+    found = []
+    for line in text.splitlines():
+        _, _, name, *counts = [*line.split(), *[""] * 14][:14]
+        activity = DiskActivity(device=f"/dev/{name}", **dict(zip(_COUNTED, map(number, counts), strict=True)))
+        if activity.reads or activity.writes:
+            found.append(activity)
+    return tuple(found)
+
+
+def open_files_limit(text: str) -> int:
+    """/proc/PID/limits: how many files a process may open for now; -1 for any number."""
+    line = next((line for line in text.splitlines() if line.startswith(_OPEN_FILES)), "")
+    soft = line.removeprefix(_OPEN_FILES).partition(" ")[0]
+    return number(soft) if soft != "unlimited" else -1
 
 
 def cgroup_paths(text: str) -> dict[str, str]:
