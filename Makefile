@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 DEMO_IMAGE := registry-cn-hangzhou.ack.aliyuncs.com/ack-demo/busybox:1.28
 
-# Cluster tests wait most of the time; each of the processes has a control plane of its own.
+# The tests of real parts wait most of the time; each of the processes has a control plane of its own.
 TOGETHER := --numprocesses 3 --dist loadfile
 # Where RESULTS names a folder, each suite leaves its results there.
 results = $(if $(RESULTS),--junitxml=$(RESULTS)/$(1)$(VKPROVIDER_TEST_IDENTITY).xml)
@@ -25,7 +25,7 @@ demo: engine ## run a Job with a sidecar on Docker, in both its forms, from noth
 test: local test-cluster ## all tests: linters, unit, property, Docker, cluster
 
 local: engine venv parts ## all tests but those on a control plane
-	@$(PYTEST) $(call results,local) -m "not cluster" tests integration
+	@$(PYTEST) $(call results,local) $(TOGETHER) -m "not cluster" tests integration
 
 check: venv ## the linters and the type checker alone
 	$(BIN)/ruff check
@@ -44,11 +44,12 @@ docker: engine venv parts ## the tests on a Docker engine
 
 docker-26: venv parts ## the tests on a second, newer engine, which is fetched if need be
 	@DOCKER_HOST=$$(integration/engines/start-engine.sh) && export DOCKER_HOST && \
-	{ $(PYTEST) $(call results,docker-26) -m "docker and not cluster" tests integration; code=$$?; integration/engines/start-engine.sh stop; exit $$code; }
+	{ $(PYTEST) $(call results,docker-26) $(TOGETHER) -m "docker and not cluster" tests integration; code=$$?; integration/engines/start-engine.sh stop; exit $$code; }
 
 K8S ?= 1.34
+ONLY ?= cluster
 test-cluster: engine venv parts controlplane metrics-server ## the tests on a real control plane: make test-cluster K8S=1.36
-	@VKPROVIDER_TEST_KUBERNETES=$(K8S) $(PYTEST) $(call results,cluster) $(TOGETHER) -m cluster integration/cluster
+	@VKPROVIDER_TEST_KUBERNETES=$(K8S) $(PYTEST) $(call results,cluster) $(TOGETHER) -m $(ONLY) integration/cluster
 
 reference: venv ## write the reference pages that are made from code
 	$(BIN)/python -m vkprovider.core.differences >docs/reference/differences-from-kubelet.md

@@ -28,7 +28,7 @@ from .nodes import IMAGE, ROOT, NodeProcess, on, shell
 from .showing import Json, apply, container_status, pod
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 EXAMPLE = DEPLOY / "examples" / "sidecarset"
 DEFINITIONS = DEPLOY / "sidecarset"

@@ -13,7 +13,7 @@ from .clients import Cluster, KubectlError
 from .nodes import IMAGE, NodeProcess, on, shell
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 FOREVER = "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done"
 SMALL = {"requests": {"cpu": "100m", "memory": "32Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}

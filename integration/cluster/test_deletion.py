@@ -25,7 +25,7 @@ from .showing import (
 )
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 POLITE = "trap 'exit 0' TERM; sleep 1000 & wait"
 STUBBORN = "sleep 1000"  # a shell that is PID 1 does not hear TERM

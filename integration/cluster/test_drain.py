@@ -17,7 +17,7 @@ from .nodes import IMAGE, NodeProcess, shell
 from .showing import Json, container_status, in_docker
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 SLOW = "trap 'sleep 0.5; exit 0' TERM; sleep 1000 & wait"
 POLITE = "trap 'exit 0' TERM; sleep 1000 & wait"

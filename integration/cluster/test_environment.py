@@ -17,7 +17,7 @@ from .nodes import NodeProcess, on, shell
 from .probes import free_ports
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 IDLE = "trap 'exit 0' TERM; while :; do sleep 0.1; done"

@@ -33,7 +33,7 @@ from .identities import DEPLOY
 from .nodes import NodeProcess
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 RUN = "/exec/default/web/app?output=1&command=true"
 

@@ -18,7 +18,7 @@ from .probes import free_ports
 from .showing import apply, pod
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 PROBE = {"exec": {"command": ["true"]}, "periodSeconds": 1}
 READER = {
     "apiVersion": "rbac.authorization.k8s.io/v1",

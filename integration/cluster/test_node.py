@@ -16,7 +16,7 @@ from .nodes import ROOT, TOLERATIONS, NodeProcess
 from .showing import Json, apply, container_status, showing, until_nothing_is_left
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 EXAMPLES = ROOT / "deploy" / "examples"
 IMAGE = "registry-cn-hangzhou.ack.aliyuncs.com/ack-demo/busybox:1.28"

@@ -17,7 +17,7 @@ from .nodes import NodeProcess, on, shell
 from .showing import Json, apply, container_status, in_docker, pod, until_nothing_is_left
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 POLITE = "trap 'exit 0' TERM; sleep 1000 & wait"
 

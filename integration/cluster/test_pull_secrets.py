@@ -22,7 +22,7 @@ from .identities import Access
 from .nodes import IMAGE, NodeProcess, on
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 JSON, CFG = "dockerconfigjson", "dockercfg"
 

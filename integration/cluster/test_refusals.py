@@ -26,7 +26,7 @@ from .probes import free_ports
 from .processes import PROGRAM
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 OWN_ERROR = 125
 

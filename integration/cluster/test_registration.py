@@ -20,7 +20,7 @@ from .nodes import NodeProcess, shell
 from .showing import Json, in_docker
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 POLITE = "trap 'exit 0' TERM; sleep 1000 & wait"
 LEASES = "--namespace=kube-node-lease"

@@ -14,7 +14,7 @@ from .nodes import NodeProcess, on, shell
 from .showing import Json, Showing, apply, events_of, pod, showing
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 IDLE = "exec sleep 1000"
 GI = 1 << 30

@@ -27,7 +27,7 @@ from .showing import Json, apply, container_status, pod
 from .waiting import eventually
 from .webhooks import NAMESPACE, configuration, is_injected, names, sidecar_set, sidecar_sets, webhook_account
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 EXAMPLE = ROOT / "deploy" / "examples" / "sidecarset"
 SETUP = ROOT / "integration" / "setup"

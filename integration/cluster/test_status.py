@@ -14,7 +14,7 @@ from .nodes import IMAGE, NodeProcess, on, shell
 from .showing import Json, Showing, apply, container_status, events_of, in_docker, pod, showing, until_nothing_is_left
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 MARK = [{"name": "__IS_SIDECAR__", "value": "true"}]
 POLITE = "trap 'exit 0' TERM; sleep 1000 & wait"

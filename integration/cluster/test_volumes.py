@@ -16,7 +16,7 @@ from .clients import Cluster
 from .nodes import NodeProcess, on, shell
 from .waiting import eventually
 
-pytestmark = [pytest.mark.cluster, pytest.mark.docker]
+pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
 VIRTUAL_NODE = "serverless.alibabacloud.com/virtual-node"
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
