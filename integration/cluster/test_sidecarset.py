@@ -128,7 +128,8 @@ def test_the_example_from_its_first_to_its_last_command(
     counted = r"NAME +MATCHED +UPDATED +READY +AGE\nfilebeat-sidecarset +1 +1 +1 +\d+s\n"
     eventually(lambda: re.fullmatch(counted, cluster.kubectl("get", "sidecarset", "filebeat-sidecarset")))
     cluster.kubectl("delete", "deployment", "echo-server", there)
-    eventually(lambda: not pods(cluster, namespace), 40)
+    eventually(lambda: all("deletionTimestamp" in each["metadata"] for each in pods(cluster, namespace)))
+    cluster.kubectl("delete", "pods", "--all", "--grace-period=1", there)  # the sidecar would take its 30 seconds
 
 
 def test_a_sidecar_finds_its_own_log_when_it_starts(cluster: Cluster, namespace: str, home: Home) -> None:

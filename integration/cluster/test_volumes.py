@@ -203,7 +203,7 @@ def test_a_container_that_is_restarted_has_the_newest_values(space: Space) -> No
     eventually(runs_again)
 
 
-def test_what_vkprovider_does_not_project_is_said(space: Space) -> None:
+def test_a_projection_that_lacks_an_object_waits_and_says_so(space: Space) -> None:
     source = {"serviceAccountToken": {"path": "token"}}
     missing = {"secret": {"name": "nowhere"}}
     volume = {"name": "mine", "projected": {"sources": [source, missing]}}

@@ -114,6 +114,9 @@ def test_only_pods_of_virtual_nodes_are_injected_and_as_the_set_is_now(
                 return str(made["spec"]["containers"][0]["image"])
 
             eventually(lambda: image() == "filebeat:2")
+            apply(control_plane, namespace, for_virtual_nodes("after"))  # once it is counted, both have been looked at
+            counted = {"matchedPods": 2, "updatedPods": 1}.items()
+            eventually(lambda: counted <= control_plane.get("sidecarset", "agents").get("status", {}).items())
             before = control_plane.get("pod", "before", f"--namespace={namespace}")
             assert before["spec"]["containers"][0]["image"] == "filebeat:1"
 
@@ -216,6 +219,9 @@ def test_a_set_that_openkruise_would_refuse_is_refused(control_plane: ControlPla
             control_plane.kubectl("create", "--filename=-", stdin=json.dumps(broken))
         with pytest.raises(KubectlError, match="container agent already exist in agents"):
             control_plane.kubectl("create", "--filename=-", stdin=json.dumps(sidecar_set("others", agent)))
+        grown = sidecar_set("agents", agent, {"name": "another", "image": "agent"})
+        with pytest.raises(KubectlError, match="container another is not found"):
+            control_plane.kubectl("apply", "--filename=-", stdin=json.dumps(grown))
 
 
 def test_the_configuration_is_kept_as_it_is_to_be(control_plane: ControlPlane, webhook: WebhookProcess) -> None:
