@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 DEMO_IMAGE := registry-cn-hangzhou.ack.aliyuncs.com/ack-demo/busybox:1.28
 
-# The tests of real parts wait most of the time; each of the processes has a control plane of its own.
+# Tests on a control plane wait most of the time; each of the processes has one of its own.
 TOGETHER := --numprocesses 3 --dist loadfile
 # Where RESULTS names a folder, each suite leaves its results there.
 results = $(if $(RESULTS),--junitxml=$(RESULTS)/$(1)$(VKPROVIDER_TEST_IDENTITY).xml)
@@ -24,8 +24,9 @@ demo: engine ## run a Job with a sidecar on Docker, in both its forms, from noth
 
 test: local test-cluster ## all tests: linters, unit, property, Docker, cluster
 
-local: engine venv parts ## all tests but those on a control plane
-	@$(PYTEST) $(call results,local) $(TOGETHER) -m "not cluster" tests integration
+local: engine venv parts ## all tests but those on a control plane; those on the engine one by one, as they watch the clock
+	@$(PYTEST) $(call results,unit) --numprocesses 2 -m "not docker and not cluster" tests
+	@$(PYTEST) $(call results,docker) -m "docker and not cluster" tests integration
 
 check: venv ## the linters and the type checker alone
 	$(BIN)/ruff check
@@ -44,7 +45,7 @@ docker: engine venv parts ## the tests on a Docker engine
 
 docker-26: venv parts ## the tests on a second, newer engine, which is fetched if need be
 	@DOCKER_HOST=$$(integration/engines/start-engine.sh) && export DOCKER_HOST && \
-	{ $(PYTEST) $(call results,docker-26) $(TOGETHER) -m "docker and not cluster" tests integration; code=$$?; integration/engines/start-engine.sh stop; exit $$code; }
+	{ $(PYTEST) $(call results,docker-26) -m "docker and not cluster" tests integration; code=$$?; integration/engines/start-engine.sh stop; exit $$code; }
 
 K8S ?= 1.34
 ONLY ?= cluster

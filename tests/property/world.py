@@ -63,6 +63,9 @@ class NoFiles:
     async def container_mounts(self, *_: Any) -> tuple[Mount, ...]:
         return ()
 
+    async def env_files(self, *_: Any) -> dict[Any, Any]:
+        return {}
+
     async def seccomp_profile(self, name: str) -> str:
         return ""
 
