@@ -24,9 +24,7 @@ demo: engine ## run a Job with a sidecar on Docker, in both its forms, from noth
 
 test: local test-cluster ## all tests: linters, unit, property, Docker, cluster
 
-local: engine venv parts ## all tests but those on a control plane; those on the engine one by one, as they watch the clock
-	@$(PYTEST) $(call results,unit) --numprocesses 2 -m "not docker and not cluster" tests
-	@$(PYTEST) $(call results,docker) -m "docker and not cluster" tests integration
+local: unit docker ## all tests but those on a control plane
 
 check: venv ## the linters and the type checker alone
 	$(BIN)/ruff check
@@ -34,14 +32,14 @@ check: venv ## the linters and the type checker alone
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: venv ## the tests that need neither Docker nor a network
-	@$(PYTEST) -m "not docker and not cluster" --ignore tests/test_lint.py tests
+unit: venv parts ## the linters, and the tests that need neither Docker nor a network
+	@$(PYTEST) $(call results,unit) --numprocesses 2 -m "not docker and not cluster" tests
 
 property: venv ## the properties of the core, with many examples
 	@HYPOTHESIS_PROFILE=ci $(PYTEST) --timeout 1800 tests/property
 
-docker: engine venv parts ## the tests on a Docker engine
-	@$(PYTEST) -m "docker and not cluster" tests integration
+docker: engine venv parts ## the tests on a Docker engine, one by one, as they watch the clock
+	@$(PYTEST) $(call results,docker) -m "docker and not cluster" tests integration
 
 docker-26: venv parts ## the tests on a second, newer engine, which is fetched if need be
 	@DOCKER_HOST=$$(integration/engines/start-engine.sh) && export DOCKER_HOST && \
