@@ -18,6 +18,7 @@ from vkprovider.config import PROFILES, Settings, load_settings
 from vkprovider.core.actions import Decision
 from vkprovider.core.create import NodeFacts
 from vkprovider.core.network_files import Dns, parse_resolv_conf
+from vkprovider.core.projections import NodeShare
 from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.engine.endpoint import NO_ENGINE
@@ -282,7 +283,8 @@ class _Session:
         )
         writer = VolumeWriter(engine, self.dirs, self.clock)
         profiles = self._settings.state_dir / PROFILES
-        files = PodFiles(self.dirs, writer, info.memory, allocatable=allocatable, dns=dns, profiles=profiles)
+        share = NodeShare(memory=info.memory, allocatable=allocatable)
+        files = PodFiles(self.dirs, writer, lambda: share, dns=dns, profiles=profiles)
         watcher = Watchers(_Watchers(self.display, follower), logs)
         puller = Puller(engine, self._objects, self.clock, watcher)
         return Surroundings(

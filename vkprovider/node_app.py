@@ -13,8 +13,10 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -23,6 +25,7 @@ from vkprovider.config import PROFILES, Settings, load_settings
 from vkprovider.core.actions import PodEvent
 from vkprovider.core.create import NodeFacts
 from vkprovider.core.network_files import Dns, parse_resolv_conf
+from vkprovider.core.projections import NodeShare
 from vkprovider.core.view import CoreSettings
 from vkprovider.engine.disks import count, file_system
 from vkprovider.engine.docker_engine import DockerEngine
@@ -66,7 +69,7 @@ from vkprovider.node.watchers import Watchers
 from vkprovider.node_parts import Parts
 from vkprovider.node_place import Place, find_place
 from vkprovider.node_server import NodeServer
-from vkprovider.ports import WaitingClock
+from vkprovider.ports import ContainerEngine, WaitingClock
 from vkprovider.server.reads import Numbers
 from vkprovider.telemetry.node_meter import NodeMeter
 from vkprovider.webhook_parts import Webhook
@@ -169,32 +172,17 @@ async def _assemble(place: Place, settings: Settings, docker: DockerEngine, serv
     place.settings = with_devices_of(machine, place.settings)  # what comes later is offered by the next start
     registrar = NodeRegistrar(api, place.settings, look, clock, tell)
     facts = await _facts(place, docker, machine)
-    dirs = PodDirs(
-        str(place.directory),
-        await shared_memory(place.directory, settings.state_dir, engine),
-        place.settings.logs.directory,
-    )
-    if not dirs.memory:
-        log.warning(ON_DISK)
-    writer = VolumeWriter(engine, dirs, clock)
-    files = PodFiles(
-        dirs,
-        writer,
-        facts.memory,
-        allocatable=facts.allocatable,
-        dns=facts.dns,
-        profiles=settings.state_dir / PROFILES,
-    )
+    disk = await _disk(place, settings, engine, facts, lambda: registrar.view.labels)
     services = Services(place.api_server)
     objects = GrantedObjects(KubeObjects(api, clock, services), api, clock)
     pulled = await asyncio.to_thread(PulledImages, place.directory / "images.json")
-    policy, disk = place.settings.images.policy, partial(image_disk, engine, str(place.directory))
-    logs = PodLogs(engine, files.logs, clock, place.settings.logs.limits)
+    logs = PodLogs(engine, disk.files.logs, clock, place.settings.logs.limits)
     watcher = Watchers(draining, logs, meter.pods)
+    puller = Puller(engine, objects, clock, watcher, pulled)
     around = Surroundings(
         engine=engine,
-        performer=Performer(engine, objects, files, facts, clock, Puller(engine, objects, clock, watcher, pulled)),
-        messages=TerminationMessages(engine, files.termination_message),
+        performer=Performer(engine, objects, disk.files, facts, clock, puller),
+        messages=TerminationMessages(engine, disk.files.termination_message),
         settings=CoreSettings(node_name=name, host_ip=facts.host_ip, forgive=settings.forgive),
         clock=clock,
         checkpoint=checkpoint,
@@ -202,15 +190,14 @@ async def _assemble(place: Place, settings: Settings, docker: DockerEngine, serv
         events=events,
         watcher=watcher,
         stopwatch=meter.steps,
-        ledger=Ledger(
-            lambda: registrar.view.allocatable,
-            {name: tuple(each.id for each in devices) for name, devices in facts.devices.items()},
-        ),
+        ledger=Ledger(lambda: registrar.view.allocatable, _device_ids(facts)),
     )
     dispatcher = Dispatcher(around)
     usages = docker.usages(str(place.directory), clock)
-    uses = PodUses(engine, usages, dirs)
+    uses = PodUses(engine, usages, disk.dirs)
+    volumes = DiskVolumes(dispatcher.workers, disk.dirs, clock, count, file_system, engine)
     read = partial(asyncio.to_thread, machine_readings, machine.engine.root_dir, str(settings.state_dir))
+    free = partial(image_disk, engine, str(place.directory))
     door = Door(lambda: registrar.view, place.settings.daemonsets, clock)
     return Parts(
         place=place,
@@ -219,24 +206,47 @@ async def _assemble(place: Place, settings: Settings, docker: DockerEngine, serv
         dispatcher=dispatcher,
         draining=draining,
         events=events,
-        files=files,
+        files=disk.files,
         uses=uses,
         evictor=Evictor(dispatcher.workers, place.settings.resources.eviction_hard, read, uses, events, clock),
-        images=ImageCollector(engine, pulled, writer.images, policy, clock, disk),
+        images=ImageCollector(engine, pulled, disk.writer.images, place.settings.images.policy, clock, free),
         registrar=registrar,
         source=PodSource(dispatcher, statuses, events, clock, door, left),
         statuses=statuses,
         server=server,
         tally=around.tally,
         meter=meter,
-        numbers=Numbers(
-            name,
-            usages,
-            DiskVolumes(dispatcher.workers, dirs, clock, count, file_system, engine),
-        ),
+        numbers=Numbers(name, usages, volumes),
         logs=logs,
         services=services,
     )
+
+
+class _Disk(NamedTuple):
+    """Where the pods' files are, and who writes them."""
+
+    dirs: PodDirs
+    writer: VolumeWriter
+    files: PodFiles
+
+
+async def _disk(
+    place: Place, settings: Settings, engine: ContainerEngine, facts: NodeFacts, labels: Callable[[], Mapping[str, str]]
+) -> _Disk:
+    memory = await shared_memory(place.directory, settings.state_dir, engine)
+    if not memory:
+        log.warning(ON_DISK)
+    dirs = PodDirs(str(place.directory), memory, place.settings.logs.directory)
+    writer = VolumeWriter(engine, dirs, SystemClock())
+
+    def share() -> NodeShare:
+        return NodeShare(memory=facts.memory, allocatable=facts.allocatable, labels=labels())
+
+    return _Disk(dirs, writer, PodFiles(dirs, writer, share, dns=facts.dns, profiles=settings.state_dir / PROFILES))
+
+
+def _device_ids(facts: NodeFacts) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(each.id for each in devices) for name, devices in facts.devices.items()}
 
 
 def _meter(place: Place, clock: WaitingClock) -> NodeMeter:

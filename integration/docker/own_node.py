@@ -20,6 +20,7 @@ from integration.docker.lines import PATIENCE
 from integration.docker.records import Records
 from vkprovider.core.actions import Decision, PodEvent
 from vkprovider.core.create import NodeFacts
+from vkprovider.core.projections import NodeShare
 from vkprovider.core.view import CoreSettings, PodView
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.model.engine import PullProgress
@@ -195,7 +196,9 @@ async def own_node(
     clock, engine, dirs = SystemClock(), DockerEngine(name), PodDirs(str(directory))
     info = await engine.info()
     allocatable = {"cpu": str(info.cpus), "memory": str(info.memory)}
-    files = PodFiles(dirs, VolumeWriter(engine, dirs, clock), info.memory, allocatable=allocatable)
+    files = PodFiles(
+        dirs, VolumeWriter(engine, dirs, clock), lambda: NodeShare(memory=info.memory, allocatable=allocatable)
+    )
     facts = NodeFacts(name=name, memory=info.memory, allocatable=allocatable)
     dispatcher = Dispatcher(
         Surroundings(

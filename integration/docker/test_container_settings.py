@@ -21,7 +21,7 @@ from vkprovider.core.actions import StartContainer
 from vkprovider.core.create import Gathered, NodeFacts, plan_container, plan_sandbox
 from vkprovider.core.env import Whereabouts, needed_objects, resolve_env
 from vkprovider.core.objects import Objects
-from vkprovider.core.projections import Fetched
+from vkprovider.core.projections import Fetched, NodeShare
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import ContainerID, ObjectRef, PodUID
@@ -75,7 +75,7 @@ class Bench:
         self.objects: Objects = {}
         self.dirs = PodDirs(str(root))
         writer = VolumeWriter(engine, self.dirs, SystemClock())
-        self.files = PodFiles(self.dirs, writer, MEMORY, allocatable={})
+        self.files = PodFiles(self.dirs, writer, lambda: NodeShare(memory=MEMORY))
         self.node = NodeFacts(name=engine.node, memory=MEMORY)
         self.sandbox = ContainerID("")
         self.ips: tuple[str, ...] = ()

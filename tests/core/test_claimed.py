@@ -39,6 +39,22 @@ def test_volumes_that_need_no_driver(spec: dict[str, Any], expected: BoundPath) 
 
 
 LOCAL = {"local": {"path": "/disk"}}
+HERE = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["here"]}
+
+
+@pytest.mark.parametrize(
+    ("labels", "fits"),
+    [({"kubernetes.io/hostname": "here"}, True), ({"kubernetes.io/hostname": "there"}, False), (None, True)],
+)
+def test_a_volume_of_another_node_is_not_mounted(labels: dict[str, str] | None, fits: bool) -> None:
+    """A pod that names its node has not asked the scheduler."""
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [HERE]}]}}
+    found = objects(nodeAffinity=affinity, **LOCAL)
+    if fits:
+        assert bound_path(CLAIM, found, labels=labels).path == "/disk"
+    else:
+        with pytest.raises(VkError, match='NodeAffinity check failed for volume "pv": no matching NodeSelectorTerms'):
+            bound_path(CLAIM, found, labels=labels)
 
 
 @pytest.mark.parametrize(

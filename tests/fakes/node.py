@@ -15,6 +15,7 @@ from tests.fakes.living_engine import LivingEngine
 from tests.fakes.virtual_time import LoopClock, threads_have_ended
 from vkprovider.core.actions import Decision, PodEvent
 from vkprovider.core.create import NodeFacts
+from vkprovider.core.projections import NodeShare
 from vkprovider.core.services import Service
 from vkprovider.core.tokens import Token
 from vkprovider.core.view import CoreSettings, PodView
@@ -151,7 +152,11 @@ class LivingNode:
         """What the workers share; a test may put something else in a place."""
         engine = instead.pop("engine", self.engine)
         facts = NodeFacts(name=engine.node, memory=1 << 30)
-        files = PodFiles(self.dirs, VolumeWriter(engine, self.dirs, self.clock), facts.memory, allocatable={"cpu": "4"})
+        files = PodFiles(
+            self.dirs,
+            VolumeWriter(engine, self.dirs, self.clock),
+            lambda: NodeShare(memory=facts.memory, allocatable={"cpu": "4"}),
+        )
         puller = Puller(engine, self.objects, self.clock, self.told, self.pulled)
         around = Surroundings(
             engine=engine,

@@ -11,6 +11,7 @@ from tests.fakes.node import LivingNode
 from tests.fakes.virtual_time import virtual_time
 from vkprovider.core.create import NodeFacts
 from vkprovider.core.devices import Device
+from vkprovider.core.projections import NodeShare
 from vkprovider.model.create import DeviceMapping
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.node.ledger import Ledger
@@ -34,7 +35,9 @@ def wanting(name: str, number: int) -> Pod:
 def with_devices(node: LivingNode) -> dict[str, Any]:
     """What of a node's surroundings knows of them."""
     facts = NodeFacts(name=node.engine.node, memory=1 << 30, devices={NAME: DEVICES})
-    files = PodFiles(node.dirs, VolumeWriter(node.engine, node.dirs, node.clock), facts.memory, allocatable={})
+    files = PodFiles(
+        node.dirs, VolumeWriter(node.engine, node.dirs, node.clock), lambda: NodeShare(memory=facts.memory)
+    )
     puller = Puller(node.engine, node.objects, node.clock, node.told)
     performer = Performer(node.engine, node.objects, files, facts, node.clock, puller)
     return {"performer": performer, "ledger": Ledger(dict, {NAME: tuple(device.id for device in DEVICES)})}

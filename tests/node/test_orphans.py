@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from tests.core.given import container, deleted, marked, native, pod
 from tests.fakes.node import LivingNode
 from tests.fakes.virtual_time import virtual_time
+from vkprovider.core.projections import NodeShare
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodUID
 from vkprovider.node.orphans import find_orphans, remove_orphaned_files
@@ -94,4 +95,4 @@ async def test_what_is_mounted_stays_and_the_rest_goes(tmp_path: Path):
 
 
 def files(node: LivingNode) -> PodFiles:
-    return PodFiles(node.dirs, VolumeWriter(node.engine, node.dirs, node.clock), 1 << 30, allocatable={})
+    return PodFiles(node.dirs, VolumeWriter(node.engine, node.dirs, node.clock), lambda: NodeShare(memory=1 << 30))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from vkprovider.core.objects import Objects, content_of
+from vkprovider.core.placement import selects_node
 from vkprovider.errors import SpecError
 from vkprovider.model.pod import Pod, read_as
 from vkprovider.model.refs import ObjectRef
@@ -54,11 +55,14 @@ def bound_volumes(objects: Objects) -> frozenset[ObjectRef]:
     return frozenset(ObjectRef(VOLUME, "", name) for raw in raws if (name := _volume_name(raw)))
 
 
-def bound_path(ref: ObjectRef, objects: Objects, owner: Pod | None = None) -> BoundPath:
+def bound_path(
+    ref: ObjectRef, objects: Objects, owner: Pod | None = None, labels: Mapping[str, str] | None = None
+) -> BoundPath:
     """The directory behind a claim. ``objects`` holds the claim and, if it is bound, its volume.
 
-    ``owner`` is the pod that the claim must have been made for, if it must. Raises VkError
-    (pkg/kubelet/volumemanager/populator getPVCExtractPV, component-helpers/storage/ephemeral VolumeIsForPod).
+    ``owner`` is the pod that the claim must have been made for, if it must; ``labels`` are the node's, if it has any.
+    Raises VkError (pkg/kubelet/volumemanager/populator getPVCExtractPV, component-helpers/storage/ephemeral
+    VolumeIsForPod, component-helpers/storage/volume CheckNodeAffinity).
     """
     claim = content_of(ref, objects, optional=False)
     if owner is not None and not _is_made_for(claim, owner):
@@ -71,6 +75,9 @@ def bound_path(ref: ObjectRef, objects: Objects, owner: Pod | None = None) -> Bo
     spec = volume.get("spec") or {}
     if (spec.get("claimRef") or {}).get("uid") != claim["metadata"].get("uid"):
         raise SpecError(f'the volume "{name}" is bound to another claim than "{ref.name}"')
+    elsewhere = (spec.get("nodeAffinity") or {}).get("required")
+    if labels is not None and not selects_node(elsewhere, "", labels):
+        raise SpecError(f'NodeAffinity check failed for volume "{name}": no matching NodeSelectorTerms')
     return _path(name, spec)
 
 

@@ -46,10 +46,14 @@ def matches_node(spec: Json, name: str, labels: Mapping[str, str]) -> bool:
     if any(labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
         return False
     affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
-    if required is None:
+    return selects_node(affinity.get("requiredDuringSchedulingIgnoredDuringExecution"), name, labels)
+
+
+def selects_node(selector: Json | None, name: str, labels: Mapping[str, str]) -> bool:
+    """Whether a node is one of those that a v1.NodeSelector is for; without a selector any is."""
+    if selector is None:
         return True
-    return any(_term_matches(term, name, labels) for term in required.get("nodeSelectorTerms") or ())
+    return any(_term_matches(term, name, labels) for term in selector.get("nodeSelectorTerms") or ())
 
 
 def _tolerates(toleration: Json, taint: Taint) -> bool:

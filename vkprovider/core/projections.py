@@ -55,12 +55,14 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
 class NodeShare(msgspec.Struct, frozen=True, kw_only=True):
     """What of the node shows in volumes. ``memory`` in bytes bounds volumes in memory; ``allocatable`` are quantities.
 
-    Where vkprovider ``may_chown``, a token belongs to the user that the containers run as.
+    Where vkprovider ``may_chown``, a token belongs to the user that the containers run as. Without ``labels`` there is
+    no Node, and volumes for certain nodes are for this machine too.
     """
 
     memory: int
     allocatable: Mapping[str, Quantity] = {}
     may_chown: bool = True
+    labels: Mapping[str, str] | None = None
 
 
 def object_refs(pod: Pod, volume: Volume) -> Iterator[ObjectRef]:

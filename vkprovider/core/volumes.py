@@ -194,7 +194,8 @@ def _plan(pod: Pod, volume: Volume, fetched: Fetched, pod_dir: str, node: NodeSh
         return HostPathCheck(name=volume.name, path=path, type=volume.host_path.type)
     claim = claim_ref(pod, volume)
     if claim is not None:
-        bound = bound_path(claim, fetched.objects, pod if volume.ephemeral is not None else None)
+        owner = pod if volume.ephemeral is not None else None
+        bound = bound_path(claim, fetched.objects, owner, node.labels)
         kind, shared = bound.type, bound.given_to_group
         return ClaimedPath(name=volume.name, link=path, path=bound.path, type=kind, given_to_group=shared)
     if volume.csi is not None:

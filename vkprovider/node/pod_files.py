@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -32,25 +32,23 @@ NO_PROFILES = Path("/nonexistent")
 
 
 class PodFiles:
-    """``node_memory`` in bytes bounds volumes in memory; ``profiles`` is where pods' own seccomp profiles are.
-
-    ``allocatable`` are the node's quantities for pods, which a container without limits is told as its own.
+    """``share`` says what of the node shows in volumes, as it is now; whether this process may give files away is seen
+    here. ``profiles`` is where pods' own seccomp profiles are.
     """
 
     def __init__(
         self,
         dirs: PodDirs,
         writer: VolumeWriter,
-        node_memory: int,
+        share: Callable[[], NodeShare],
         *,
-        allocatable: Mapping[str, str],
         dns: Dns = NODES_RESOLVER,
         profiles: Path = NO_PROFILES,
     ) -> None:
         self.logs = LogDirs(dirs)
         self._dirs = dirs
         self._writer = writer
-        self._share = NodeShare(memory=node_memory, allocatable=allocatable, may_chown=os.geteuid() == 0)
+        self._share = share
         self._dns = dns
         self._profiles = profiles
 
@@ -60,8 +58,9 @@ class PodFiles:
 
     async def prepare(self, pod: Pod, fetched: Fetched) -> tuple[str, ...]:
         """Make the pod's volumes, or bring them up to date; a message for each that failed."""
+        share = msgspec.structs.replace(self._share(), may_chown=os.geteuid() == 0)
         try:
-            return await self._writer.write(plan_volumes(pod, fetched, self._dirs.of(pod.uid), self._share))
+            return await self._writer.write(plan_volumes(pod, fetched, self._dirs.of(pod.uid), share))
         except OSError as exc:
             return (f"error making pod data directories: {exc}",)
 
