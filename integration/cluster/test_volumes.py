@@ -270,13 +270,30 @@ def test_an_ephemeral_volume_is_a_claim_of_its_pod(space: Space, tmp_path: Path)
     eventually(lambda: any(whose in message for message in space.events("other", "FailedMount")))
 
 
-def test_a_claim_that_needs_a_driver_is_refused_by_name(space: Space) -> None:
-    name = space.claim("data", csi={"driver": "example.com", "volumeHandle": "1"})
+ELSEWHERE = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["elsewhere"]}]}
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (
+            {"csi": {"driver": "example.com", "volumeHandle": "1"}},
+            'the volume "{}" is of a kind (csi) that needs a driver: hostPath and local need none',
+        ),
+        (
+            {"local": {"path": "/"}, "nodeAffinity": {"required": {"nodeSelectorTerms": [ELSEWHERE]}}},
+            'NodeAffinity check failed for volume "{}": no matching NodeSelectorTerms',
+        ),
+    ],
+    ids=["needs a driver", "of another node"],
+)
+def test_a_claim_that_cannot_be_had_here_is_refused_by_name(space: Space, source: dict[str, Any], why: str) -> None:
+    """The pods name their node: no scheduler has looked."""
+    name = space.claim("data", **source)
     try:
         volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
-        space.pod("web", shell("app", "true"), volumes=[volume])
-        why = f'the volume "{name}" is of a kind (csi) that needs a driver: hostPath and local need none'
-        complaint = f'MountVolume.SetUp failed for volume "data" : {why}'
+        space.pod("web", shell("app", "true"), volumes=[volume], nodeName=space.node.name)
+        complaint = f'MountVolume.SetUp failed for volume "data" : {why.format(name)}'
         eventually(lambda: complaint in space.events("web", "FailedMount"))
         space.kubectl("delete", "pod", "web", "--timeout=20s")
     finally:
