@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -122,7 +123,9 @@ async def test_from_the_engine_where_cgroups_cannot_be_seen(bench: DockerBench, 
 
 async def test_the_machine(bench: DockerBench, tmp_path: Path):
     usages = bench.docker.usages(str(tmp_path), SystemClock())
-    usage = await usages.usage()
+    with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as busy:  # else the machine may rest just then
+        usage = await usages.usage()
+        busy.kill()
     machine, info = usage.machine, await bench.engine.info()
     assert (machine.cpus, machine.capacity) == (info.cpus, info.memory)
     assert 0 < machine.nanocores <= machine.cpus * 1_200_000_000
