@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -123,9 +122,14 @@ async def test_from_the_engine_where_cgroups_cannot_be_seen(bench: DockerBench, 
 
 async def test_the_machine(bench: DockerBench, tmp_path: Path):
     usages = bench.docker.usages(str(tmp_path), SystemClock())
-    with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as busy:  # else the machine may rest just then
+    busy = await asyncio.create_subprocess_exec(
+        "sh", "-c", "while :; do :; done"
+    )  # else the machine may rest just then
+    try:
         usage = await usages.usage()
+    finally:
         busy.kill()
+        await busy.wait()
     machine, info = usage.machine, await bench.engine.info()
     assert (machine.cpus, machine.capacity) == (info.cpus, info.memory)
     assert 0 < machine.nanocores <= machine.cpus * 1_200_000_000
