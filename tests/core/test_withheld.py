@@ -29,13 +29,13 @@ def asking(**more: object) -> ContainerCreate:
 def test_the_others_are_given(
     added: tuple[str, ...], dropped: tuple[str, ...], left: tuple[str, ...], dropped_then: tuple[str, ...]
 ) -> None:
-    made = without(asking(cap_add=added, cap_drop=dropped, privileged=False), WITHHELD)
+    made = without(asking(cap_add=added, cap_drop=dropped, privileged=False), WITHHELD, known=False)
     assert (made.cap_add, made.cap_drop, made.unmasked) == (left, dropped_then, False)
 
 
 def test_a_privileged_container_has_all_that_there_is() -> None:
     fuse = DeviceMapping(source="/dev/fuse", target="/fuse")
-    made = without(asking(privileged=True, security_opts=("seccomp=x",), devices=(fuse,)), WITHHELD)
+    made = without(asking(privileged=True, security_opts=("seccomp=x",), devices=(fuse,)), WITHHELD, known=False)
     assert made == asking(
         cap_add=("ALL",),
         cap_drop=WITHHELD,
@@ -47,7 +47,13 @@ def test_a_privileged_container_has_all_that_there_is() -> None:
 
 def test_where_nothing_is_withheld_all_stays_as_it_is() -> None:
     asked = asking(privileged=True, cap_add=("ALL",))
-    assert without(asked, ()) is asked
+    assert without(asked, (), known=False) is asked
+
+
+def test_an_engine_that_knows_them_is_not_told_of_them() -> None:
+    """It refuses their names, to give and to take, and gives a privileged container what there is."""
+    asked = asking(privileged=True, cap_add=("ALL", "SYS_RESOURCE"), cap_drop=("KILL", "SYS_RESOURCE"))
+    assert without(asked, WITHHELD, known=True) == asking(privileged=True, cap_add=("ALL",), cap_drop=("KILL",))
 
 
 @pytest.mark.parametrize(

@@ -308,6 +308,11 @@ def _created(entry: Json) -> datetime:
     return instant(created) or datetime.fromtimestamp(0, UTC)
 
 
+def knows_capabilities(api_version: str) -> bool:
+    """Whether an engine of that API, 23.0 or newer, looks which capabilities there are (moby, oci/caps)."""
+    return tuple(int(number) for number in api_version.split(".") if number.isdecimal()) >= (1, 42)
+
+
 def engine_info(info: Json, api_version: str) -> EngineInfo:
     """From the answer to ``GET /info``."""
     return EngineInfo(

@@ -124,7 +124,8 @@ class DockerEngine:
     async def create(self, spec: ContainerCreate) -> ContainerID:
         if spec.limits.oom_score_adj < 0 and not await self._limits.allows_negative_oom_score():
             spec = msgspec.structs.replace(spec, limits=msgspec.structs.replace(spec.limits, oom_score_adj=0))
-        spec = without(spec, await self._limits.withheld())
+        known = convert.knows_capabilities((await self._unary.version()).api_version)
+        spec = without(spec, await self._limits.withheld(), known=known)
         parent = ""
         if spec.pod_limits is not None and (await self.info()).pod_limits:
             parent = await self._pod_cgroups.make(PodUID(spec.labels[POD_UID]), spec.pod_limits)

@@ -12,7 +12,7 @@ from vkprovider.engine.sandbox_source import SandboxSource
 from vkprovider.engine.streaming import Streaming
 from vkprovider.engine.streams import logs
 from vkprovider.engine.unary import Unary
-from vkprovider.errors import EngineError, EngineNotFound
+from vkprovider.errors import EngineError, EngineNotFound, EngineUnavailable
 from vkprovider.model.create import LogLimits
 from vkprovider.model.labels import NODE, TYPE
 from vkprovider.model.refs import ContainerID
@@ -41,8 +41,13 @@ class Tools:
         await self._run(["kill", str(pid)], {"PidMode": "host"})
 
     async def can_start_with(self, host_config: Mapping[str, Any]) -> bool:
-        """Whether a container can be started with these settings, found out by trying."""
-        container_id = await self._create([], host_config)
+        """Whether a container can be made and started with these settings, found out by trying."""
+        try:
+            container_id = await self._create([], host_config)
+        except EngineUnavailable:
+            raise
+        except EngineError:
+            return False
         try:
             await self._unary.call("POST", f"/containers/{container_id}/start")
         except EngineError:
