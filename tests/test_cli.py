@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
+import msgspec
 import pytest
 import structlog
 from click.testing import CliRunner, Result
@@ -15,6 +17,8 @@ from click.testing import CliRunner, Result
 import vkprovider
 from vkprovider import app
 from vkprovider.cli import cli
+from vkprovider.kube.node_settings import NodeFlags
+from vkprovider.kube.webhook_settings import WebhookFlags
 
 ROOT = Path(__file__).parents[1]
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "a"}]}}
@@ -89,7 +93,13 @@ def test_help_is_quick_because_nothing_heavy_is_imported():
         ("run", "-o", "xml", "f"),
         ("run", "--forgive", "some", "f"),
         ("run", "--nonsense", "f"),
+        ("run", "--timeline", "/nonexistent/t.svg", "f"),
+        ("run", "--timeline", "/", "f"),
         ("down", "superfluous"),
+        ("node", "--max-pods", "-1"),
+        ("node", "--image-gc-high-threshold", "200"),
+        ("node", "--webhook", "--destination-label", "nonsense"),
+        ("webhook", "--service", "nonsense"),
         ("nonsense",),
     ],
 )
@@ -97,6 +107,7 @@ def test_wrong_usage(arguments: tuple[str, ...]):
     result = invoke(*arguments)
     assert result.exit_code == 2
     assert "Usage: " in result.output
+    assert not any(word in result.output for word in ("Traceback", "[Errno"))
     assert vkprovider_process(*arguments).returncode == 2
 
 
@@ -119,6 +130,31 @@ def test_options_of_run():
         state_dir="d",
         verbose=True,
     )
+
+
+def test_the_commands_have_no_defaults_of_their_own():
+    with cli.commands["node"].make_context("node", []) as context:
+        flags = msgspec.structs.asdict(NodeFlags())
+        assert {name: context.params[name] for name in flags} == flags
+    with cli.commands["webhook"].make_context("webhook", []) as context:
+        flags = msgspec.structs.asdict(WebhookFlags())
+        assert {name: context.params[name] for name in flags} == flags
+    with cli.commands["node"].make_context("node", []) as context:
+        assert context.params["webhook_port"] == WebhookFlags().port
+
+
+def test_a_picture_that_has_no_place_is_refused_before_anything_runs(tmp_path: Path, state_dir: Path):
+    picture = tmp_path / "none" / "t.svg"
+    result = invoke("run", "--timeline", picture, "--state-dir", state_dir, manifest(tmp_path, GOOD))
+    assert result.exit_code == 2
+    assert f"Error: --timeline {picture}: there is no directory {picture.parent}\n" in result.output
+    assert not state_dir.exists()
+
+
+@pytest.mark.parametrize("command", sorted(cli.commands))
+def test_every_option_is_explained(command: str):
+    options = [p for p in cli.commands[command].params if isinstance(p, click.Option)]
+    assert [option.name for option in options if not (option.hidden or option.help)] == []
 
 
 @pytest.mark.parametrize(
@@ -169,8 +205,7 @@ def test_a_state_directory_that_cannot_be_made(tmp_path: Path):
     path = manifest(tmp_path, GOOD)
     result = invoke("run", "--state-dir", path / "state", path)
     assert result.exit_code == 125
-    assert result.output.startswith("vkprovider: ")
-    assert "Not a directory" in result.output
+    assert result.output == f"vkprovider: {path}/state: Not a directory (--state-dir names another)\n"
 
 
 def test_down_where_nothing_is_left(state_dir: Path):
@@ -190,8 +225,8 @@ def test_a_user_without_a_home_must_say_where(tmp_path: Path):
         timeout=60,
         check=False,
     )
-    assert result.returncode == 125
-    assert result.stderr == "vkprovider: neither XDG_STATE_HOME nor HOME is set: give --state-dir DIRECTORY\n"
+    assert result.returncode == 2
+    assert result.stderr.endswith("\nError: neither XDG_STATE_HOME nor HOME is set: give --state-dir DIRECTORY\n")
 
 
 def test_what_only_a_cluster_needs_may_be_missing(tmp_path: Path):
@@ -199,7 +234,7 @@ def test_what_only_a_cluster_needs_may_be_missing(tmp_path: Path):
     result = vkprovider_process("node", PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert result.returncode == 125
     assert result.stderr == (
-        "vkprovider: No module named 'cryptography': pip install 'vkprovider[cluster]' brings it\n"
+        "vkprovider: No module named 'cryptography': pip install '.[cluster]' in the checkout of vkprovider brings it\n"
     )
 
 

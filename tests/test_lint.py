@@ -37,7 +37,12 @@ def test_checker_finds_nothing(command: str) -> None:
 def test_shell_scripts_are_sound() -> None:
     if shutil.which("shellcheck") is None:
         missing("shellcheck is not installed")
-    scripts = [*ROOT.glob("integration/**/*.sh"), *ROOT.glob("vkprovider/**/*.sh"), ROOT / ".ci" / "run"]
+    scripts = [
+        *ROOT.glob("integration/**/*.sh"),
+        *ROOT.glob("vkprovider/**/*.sh"),
+        *ROOT.glob("deploy/**/*.sh"),
+        ROOT / ".ci" / "run",
+    ]
     run("shellcheck", "--severity=warning", *scripts)
 
 

@@ -21,9 +21,9 @@ async def test_what_the_api_server_cannot_be_told_is_let_go_without_a_word() -> 
         said.append("last words")
 
     parts: Any = SimpleNamespace(
-        place=SimpleNamespace(settings=SimpleNamespace(drain=False)),
-        dispatcher=SimpleNamespace(living=1),
-        registrar=SimpleNamespace(shut_down=shut_down),
+        settings=SimpleNamespace(drain=False),
+        reports=SimpleNamespace(registrar=SimpleNamespace(shut_down=shut_down)),
+        pods=SimpleNamespace(dispatcher=SimpleNamespace(living=1)),
         _last_words=last_words,
     )
     await Parts.wind_up(cast(Parts, parts))

@@ -1,4 +1,4 @@
-"""The composition root: the only module that knows all adapters, and the life of the process around them."""
+"""``vkprovider run`` and ``down``: the composition root of a node without a cluster, and the life of its process."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import structlog
 
-from vkprovider.config import PROFILES, Settings, load_settings
-from vkprovider.core.actions import Decision
+from vkprovider.config import PROFILES, ConfigError, Settings, load_settings
 from vkprovider.core.create import NodeFacts
 from vkprovider.core.network_files import Dns, parse_resolv_conf
 from vkprovider.core.projections import NodeShare
-from vkprovider.core.view import CoreSettings, PodView
+from vkprovider.core.view import CoreSettings
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.engine.endpoint import NO_ENGINE
-from vkprovider.errors import EngineUnavailable, VkError
-from vkprovider.model.engine import PullProgress
-from vkprovider.model.pod import Pod
+from vkprovider.errors import EngineUnavailable, VkError, in_words
+from vkprovider.model.engine import EngineInfo
 from vkprovider.node.checkpoint import FileCheckpoint
 from vkprovider.node.clock import SystemClock
 from vkprovider.node.disk_limits import DiskLimits
@@ -39,6 +38,7 @@ from vkprovider.node.pod_uses import PodUses
 from vkprovider.node.pod_worker import Surroundings
 from vkprovider.node.pulling import Puller
 from vkprovider.node.secret_memory import ON_DISK, close_memory, memory_of
+from vkprovider.node.state_directory import state_kept_in
 from vkprovider.node.sweep import sweep
 from vkprovider.node.termination_message import TerminationMessages
 from vkprovider.node.volume_writer import VolumeWriter
@@ -75,16 +75,19 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(options: RunOptions) -> int:
-    """Run manifests to their end; the exit code of the process."""
+    """Run manifests to their end; the exit code of the process. Raises ConfigError where options cannot be used."""
     set_up_logging(logging.INFO if options.verbose else logging.WARNING)
+    settings = load_settings(
+        os.environ,
+        state_dir=options.state_dir,
+        sandbox_image=options.sandbox_image,
+        forgive=options.forgive,
+    )
+    pictures = Path(options.timeline).parent
+    if not pictures.is_dir():
+        raise ConfigError(f"--timeline {options.timeline}: there is no directory {pictures}")
     try:
         manifests = load(options.files)
-        settings = load_settings(
-            os.environ,
-            state_dir=options.state_dir,
-            sandbox_image=options.sandbox_image,
-            forgive=options.forgive,
-        )
         for warning in manifests.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         return asyncio.run(_run(options, manifests, settings))
@@ -93,18 +96,19 @@ def run(options: RunOptions) -> int:
     except EngineUnavailable as exc:
         return _complain(f"vkprovider: {exc}", NO_ENGINE)
     except (VkError, OSError) as exc:
-        return _complain(f"vkprovider: {exc}")
+        return _complain(f"vkprovider: {in_words(exc)}")
 
 
 def down(state_dir: str) -> int:
-    """Remove what interrupted and kept runs left; the exit code of the process."""
+    """Remove what interrupted and kept runs left; the exit code of the process. Raises ConfigError."""
     set_up_logging()
+    settings = load_settings(os.environ, state_dir=state_dir)
     try:
-        return asyncio.run(_down(load_settings(os.environ, state_dir=state_dir)))
+        return asyncio.run(_down(settings))
     except EngineUnavailable as exc:
         return _complain(f"vkprovider: {exc}", NO_ENGINE)
     except (VkError, OSError) as exc:
-        return _complain(f"vkprovider: {exc}")
+        return _complain(f"vkprovider: {in_words(exc)}")
 
 
 def _complain(*lines: str) -> int:
@@ -115,25 +119,36 @@ def _complain(*lines: str) -> int:
 
 async def _run(options: RunOptions, manifests: Manifests, settings: Settings) -> int:
     clock = SystemClock()
-    directory = RunStore(settings.state_dir).begin(list(manifests.objects), clock.now())
+    with state_kept_in(settings.state_dir):
+        directory = RunStore(settings.state_dir).begin(list(manifests.objects), clock.now())
     async with Display(sys.stderr if options.output else sys.stdout, clock) as display:
         session = _Session(directory, settings, display, manifests.store)
-        async with session.engine_at_hand() as engine:
+        async with session.engine_at_hand() as at_hand:
             if await session.runner.recall():
-                kept = await _tidy(session, engine)
+                kept = await _tidy(session, at_hand.engine)
             else:
-                follower = LogFollower(engine, display) if options.logs else None
-                async with session.node(follower) as dispatcher:
+                follower = LogFollower(at_hand.engine, display) if options.logs else None
+                async with session.node(at_hand, follower) as dispatcher:
                     kept = await _conduct(session, manifests, options, dispatcher, follower)
-        if options.timeline:
-            await asyncio.to_thread(Path(options.timeline).write_text, display.svg(), encoding="utf-8")
     if kept:
         directory.release()
     else:
         directory.remove()
+    pictured = not options.timeline or _write_picture(options.timeline, display.svg())
     if options.output:
         write_objects(sys.stdout, session.runner.final, options.output)
-    return _exit_code(session.runner)
+    code = _exit_code(session.runner)
+    return code if pictured else code or OWN_ERROR
+
+
+def _write_picture(file: str, picture: str) -> bool:
+    """Whether it could be written. By now the run is over and forgotten, whatever becomes of its picture."""
+    try:
+        Path(file).write_text(picture, encoding="utf-8")
+    except OSError as exc:
+        _complain(f"vkprovider: --timeline {file}: {exc.strerror}")
+        return False
+    return True
 
 
 async def _conduct(
@@ -185,21 +200,28 @@ async def _down(settings: Settings) -> int:
         async with Display(sys.stdout, SystemClock()) as display:
             display.note(f"removing run {directory.run_id}")
             session = _Session(directory, settings, display, ManifestObjects(()))
-            async with session.engine_at_hand() as engine:
-                async with session.node(None) as dispatcher:
+            async with session.engine_at_hand() as at_hand:
+                async with session.node(at_hand, None) as dispatcher:
                     session.resume(dispatcher)
                     session.runner.stop(at_once=False)
                     await session.runner.clear()
-                await engine.sweep_tools()
-                await sweep(engine, session.dirs)
+                await at_hand.engine.sweep_tools()
+                await sweep(at_hand.engine, session.dirs)
         directory.remove()
         removed += 1
     print(f"removed {removed} run{'' if removed == 1 else 's'}" if removed else "nothing to remove")
     return 0
 
 
+class _AtHand(NamedTuple):
+    """An engine that answers, and what it said of itself."""
+
+    engine: DockerEngine
+    info: EngineInfo
+
+
 class _Session:
-    """One run: its directory, its engine, and a node of its own on it."""
+    """One run: its directory, and a node of its own on an engine."""
 
     def __init__(self, directory: RunDirectory, settings: Settings, display: Display, objects: ObjectStore) -> None:
         self.directory = directory
@@ -210,10 +232,9 @@ class _Session:
         self._settings = settings
         self._objects = objects
         self._checkpoint = FileCheckpoint(directory.path / "records")
-        self._engine: DockerEngine | None = None
 
     @asynccontextmanager
-    async def engine_at_hand(self) -> AsyncIterator[DockerEngine]:
+    async def engine_at_hand(self) -> AsyncIterator[_AtHand]:
         """The engine; without one, or with Ctrl-C before there is one, the run leaves no trace, unless there are pods
         of an earlier process to care for.
 
@@ -221,8 +242,8 @@ class _Session:
         """
         try:
             engine = DockerEngine(self.directory.node, sandbox_image=self._settings.sandbox_image)
-            self._info = await engine.info()
-            self.dirs.memory = await asyncio.to_thread(memory_of, self.directory.path, self._info)
+            info = await engine.info()
+            self.dirs.memory = await asyncio.to_thread(memory_of, self.directory.path, info)
             for limitation in (*engine.limitations, *(() if self.dirs.memory else (ON_DISK,))):
                 log.info(limitation)
         except (VkError, asyncio.CancelledError):
@@ -230,24 +251,24 @@ class _Session:
                 self.directory.remove()
             raise
         try:
-            self._engine = engine
-            yield engine
+            yield _AtHand(engine, info)
         finally:
             await engine.close()
             await close_memory(self.dirs.memory)
 
     @asynccontextmanager
-    async def node(self, follower: LogFollower | None) -> AsyncIterator[Dispatcher]:
+    async def node(self, at_hand: _AtHand, follower: LogFollower | None) -> AsyncIterator[Dispatcher]:
         """The node at work, with Ctrl-C at hand.
 
         If its ears fail for good, so does the process: the containers go on, and the next start adopts them.
         """
-        assert self._engine is not None
-        logs = PodLogs(self._engine, LogDirs(self.dirs), self.clock)
-        dispatcher = Dispatcher(await self._surroundings(follower, logs))
+        engine = at_hand.engine
+        logs = PodLogs(engine, LogDirs(self.dirs), self.clock)
+        watcher = Watchers(self.display, logs, *(() if follower is None else (follower,)))
+        dispatcher = Dispatcher(await self._surroundings(at_hand, watcher))
         async with asyncio.TaskGroup() as group:
             ears = group.create_task(dispatcher.run(), name="engine changes")
-            uses = PodUses(self._engine, self._engine.usages(str(self.directory.path), self.clock), self.dirs)
+            uses = PodUses(engine, engine.usages(str(self.directory.path), self.clock), self.dirs)
             limits = group.create_task(DiskLimits(dispatcher.workers, self.dirs, self.display, self.clock, uses).run())
             log_files = group.create_task(logs.run())
             try:
@@ -267,9 +288,8 @@ class _Session:
             self.runner.resume(dispatcher, checkpoint.pod, checkpoint.record)
         return bool(saved)
 
-    async def _surroundings(self, follower: LogFollower | None, logs: PodLogs) -> Surroundings:
-        engine, info = self._engine, self._info
-        assert engine is not None
+    async def _surroundings(self, at_hand: _AtHand, watcher: Watchers) -> Surroundings:
+        engine, info = at_hand
         dns = Dns(node=parse_resolv_conf(await asyncio.to_thread(RESOLV_CONF.read_text, errors="replace")))
         allocatable = {"cpu": str(info.cpus), "memory": str(info.memory)}
         node = NodeFacts(
@@ -278,6 +298,7 @@ class _Session:
             dns=dns,
             enforced=info.security,
             withheld=info.withheld,
+            recursive_read_only=info.recursive_read_only,
             allocatable=allocatable,
             limits_pods=info.pod_limits,
         )
@@ -285,13 +306,17 @@ class _Session:
         profiles = self._settings.state_dir / PROFILES
         share = NodeShare(memory=info.memory, allocatable=allocatable)
         files = PodFiles(self.dirs, writer, lambda: share, dns=dns, profiles=profiles)
-        watcher = Watchers(_Watchers(self.display, follower), logs)
         puller = Puller(engine, self._objects, self.clock, watcher)
         return Surroundings(
             engine=engine,
             performer=Performer(engine, self._objects, files, node, self.clock, puller),
             messages=TerminationMessages(engine, files.termination_message),
-            settings=CoreSettings(node_name=node.name, host_ip=node.host_ip, forgive=self._settings.forgive),
+            settings=CoreSettings(
+                node_name=node.name,
+                host_ip=node.host_ip,
+                forgive=self._settings.forgive,
+                recursive_read_only=node.recursive_read_only,
+            ),
             clock=self.clock,
             checkpoint=self._checkpoint,
             statuses=self.runner,
@@ -318,19 +343,3 @@ class _Session:
         else:
             self.display.note("interrupted again: killing")
             self.runner.stop(at_once=True)
-
-
-class _Watchers:
-    """The display, and the follower of logs where they are wanted."""
-
-    def __init__(self, display: Display, follower: LogFollower | None) -> None:
-        self._display = display
-        self._follower = follower
-
-    def looked(self, view: PodView, decision: Decision) -> None:
-        self._display.looked(view, decision)
-        if self._follower is not None:
-            self._follower.looked(view, decision)
-
-    def pulling(self, pod: Pod, container: str, progress: PullProgress) -> None:
-        self._display.pulling(pod, container, progress)

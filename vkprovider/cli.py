@@ -1,4 +1,5 @@
-"""The command line. No logic: it reads arguments, calls ``vkprovider.app``, and exits with its code.
+"""The command line. No logic: it reads arguments, hands them to the module of the command (``app``, ``node_app``,
+``webhook_app``), and exits with its code.
 
 Everything heavy is imported by the command that needs it, so that ``--help`` answers at once.
 """
@@ -12,10 +13,27 @@ from typing import Any
 import click
 
 import vkprovider
+from vkprovider.errors import OWN_ERROR
 
 LOG_LEVELS = {"debug": 10, "info": 20, "warning": 30, "warn": 30, "error": 40}  # by logging's numbers
 INTERRUPTED = 130  # as shells say it of a program that SIGINT has ended
-OWN_ERROR = 125
+
+
+class _Command(click.Command):
+    """What cannot be used is wrong usage, whether a flag is misspelt or its value makes no sense to the command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from vkprovider.config import ConfigError
+
+        try:
+            return super().invoke(ctx)
+        except ConfigError as exc:
+            raise click.UsageError(str(exc), ctx) from exc
+
+
+class _Commands(click.Group):
+    command_class = _Command
+
 
 _state_dir = click.option(
     "--state-dir",
@@ -33,6 +51,23 @@ _forgive = click.option(
 )
 _sandbox_image = click.option(
     "--sandbox-image", metavar="IMAGE", default="", help="Use this sandbox image, not the built-in one."
+)
+
+_kubeconfig = click.option(
+    "--kubeconfig",
+    metavar="FILE",
+    default="",
+    help="How to reach the cluster (default: KUBECONFIG, else a pod's service account, else ~/.kube/config).",
+)
+_context = click.option(
+    "--context", metavar="NAME", default="", help="The kubeconfig's context (default: its current)."
+)
+_log_level = click.option(
+    "--log-level",
+    type=click.Choice(list(LOG_LEVELS)),
+    default="info",
+    show_default=True,
+    help="Log this, and what is worse.",
 )
 
 _destination_label = click.option(
@@ -110,8 +145,16 @@ def _logs(command: Callable[..., None]) -> Callable[..., None]:
     """The options about what pods say."""
     for decorate in (
         click.option("--pod-logs-dir", metavar="DIR", default="", help="Write all pods' logs there, for collectors."),
-        click.option("--container-log-max-files", metavar="N", type=int, default=5, show_default=True),
-        click.option("--container-log-max-size", metavar="SIZE", default="10Mi", show_default=True),
+        click.option(
+            "--container-log-max-files", metavar="N", type=int, default=5, show_default=True, help="Keep so many."
+        ),
+        click.option(
+            "--container-log-max-size",
+            metavar="SIZE",
+            default="10Mi",
+            show_default=True,
+            help="A container's log is begun anew when it is as large.",
+        ),
     ):
         command = decorate(command)
     return command
@@ -143,7 +186,7 @@ def _images(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(vkprovider.__version__, prog_name="vkprovider", message="%(prog)s %(version)s")
 def cli() -> None:
     """A virtual kubelet whose pods are containers on the local Docker engine, with sidecars that start first and end
@@ -157,7 +200,13 @@ def cli() -> None:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--logs", is_flag=True, help="Show the containers' output, each line with its container's name.")
 @click.option("-o", "--output", type=click.Choice(["json", "yaml"]), help="Print the final objects with their status.")
-@click.option("--timeline", metavar="FILE.svg", default="", help="Write the timeline as a picture.")
+@click.option(
+    "--timeline",
+    metavar="FILE.svg",
+    type=click.Path(dir_okay=False, writable=True),
+    default="",
+    help="Write the timeline as a picture.",
+)
 @click.option("--keep", is_flag=True, help="Leave the dead containers for inspection; 'vkprovider down' removes them.")
 @_forgive
 @_sandbox_image
@@ -171,7 +220,7 @@ def run(**options: Any) -> None:
     code if not, with 125 for errors of vkprovider itself. Ctrl-C stops the pods in order and ends with 130; a second
     Ctrl-C kills them.
     """
-    from vkprovider import app  # noqa: PLC0415
+    from vkprovider import app
 
     sys.exit(app.run(app.RunOptions(**options)))
 
@@ -180,14 +229,15 @@ def run(**options: Any) -> None:
 @_state_dir
 def down(state_dir: str) -> None:
     """Remove what interrupted runs, and runs with --keep, left in Docker and on disk. Running ones are left alone."""
-    from vkprovider import app  # noqa: PLC0415
+    from vkprovider import app
 
     sys.exit(app.down(state_dir))
 
 
 @cli.command()
 @click.option("--nodename", metavar="NAME", default="", help="The node's name (default: vkprovider-HOSTNAME).")
-@click.option("--kubeconfig", metavar="FILE", default="", help="How to reach the cluster (default: KUBECONFIG).")
+@_kubeconfig
+@_context
 @click.option("--bootstrap-kubeconfig", metavar="FILE", default="", help="Ask for a node's certificate with this one.")
 @click.option("--kind", metavar="[NAME]", default=None, is_flag=False, flag_value="", help="Join a kind cluster.")
 @click.option("--namespace", metavar="NS", default="", help="Run pods of this namespace only.")
@@ -206,21 +256,39 @@ def down(state_dir: str) -> None:
 )
 @click.option("--tls-cert-file", metavar="FILE", default="", help="The certificate of the node's API (default: own).")
 @click.option("--tls-private-key-file", metavar="FILE", default="", help="Its key.")
-@click.option("--max-pods", type=int, default=110, show_default=True)
+@click.option("--max-pods", metavar="N", type=int, default=110, show_default=True, help="Pods that run at a time.")
 @_resources
 @click.option("--allowed-unsafe-sysctls", metavar="NAME,...", default="", help="Pods may set these too (kernel.msg*).")
-@click.option("--daemonsets", type=click.Choice(["ignore", "run"]), default="ignore", show_default=True)
+@click.option(
+    "--daemonsets",
+    type=click.Choice(["ignore", "run"]),
+    default="ignore",
+    show_default=True,
+    help="What to do with their pods: most are made for another kind of node.",
+)
 @click.option("--service-host", metavar="HOST[:PORT]", default="", help="The API server as pods reach it.")
 @click.option("--cluster-dns", metavar="IP,...", default="", help="Nameservers for pods (default: the node's own).")
-@click.option("--cluster-domain", metavar="DOMAIN", default="cluster.local", show_default=True)
+@click.option(
+    "--cluster-domain",
+    metavar="DOMAIN",
+    default="cluster.local",
+    show_default=True,
+    help="What the names of pods and Services end in.",
+)
 @_images
 @_logs
 @click.option("--drain", is_flag=True, help="End all pods, in order, before stopping.")
 @click.option("--drain-timeout", metavar="SECONDS", type=int, default=0, help="Cut their grace periods to this.")
 @click.option("--startup-timeout", metavar="DURATION", default="", help="Fail if not registered by then (30s, 2m).")
-@click.option("--log-level", type=click.Choice(list(LOG_LEVELS)), default="info", show_default=True)
+@_log_level
 @click.option("--webhook", is_flag=True, help="Serve the cluster's webhook for SidecarSets too (see: webhook).")
-@click.option("--webhook-port", type=click.IntRange(1, 65535), default=10260, show_default=True)
+@click.option(
+    "--webhook-port",
+    type=click.IntRange(1, 65535),
+    default=10260,
+    show_default=True,
+    help="Where it is served, with --webhook.",
+)
 @_destination_label
 @_of_virtual_kubelet
 @_forgive
@@ -232,10 +300,10 @@ def node(log_level: str, state_dir: str, sandbox_image: str, forgive: str, **fla
     TERM or Ctrl-C ends vkprovider and leaves the pods running, and the next start takes them over; with --drain the
     pods end first, and a second TERM or Ctrl-C does not wait for them.
     """
-    from vkprovider import node_app  # noqa: PLC0415
-    from vkprovider.kube.node_settings import NodeFlags  # noqa: PLC0415
-    from vkprovider.kube.webhook_settings import WebhookFlags  # noqa: PLC0415
-    from vkprovider.node.log_setup import set_up_logging  # noqa: PLC0415
+    from vkprovider import node_app
+    from vkprovider.kube.node_settings import NodeFlags
+    from vkprovider.kube.webhook_settings import WebhookFlags
+    from vkprovider.node.log_setup import set_up_logging
 
     set_up_logging(LOG_LEVELS[log_level])
     port, labels = flags.pop("webhook_port"), flags.pop("destination_labels")
@@ -245,38 +313,39 @@ def node(log_level: str, state_dir: str, sandbox_image: str, forgive: str, **fla
 
 
 @cli.command()
-@click.option("--kubeconfig", metavar="FILE", default="", help="How to reach the cluster (default: KUBECONFIG).")
+@_kubeconfig
+@_context
 @click.option("--address", metavar="HOST", default="", help="Where the API server reaches it (default: this machine).")
 @click.option("--service", metavar="NAMESPACE/NAME", default="", help="In a cluster: the Service that leads to it.")
-@click.option("--port", type=click.IntRange(1, 65535), default=10260, show_default=True)
-@click.option("--namespace", metavar="NS", default="vkprovider", show_default=True, help="Where its authority is kept.")
+@click.option("--port", type=click.IntRange(1, 65535), default=10260, show_default=True, help="Where it is served.")
+@click.option("--namespace", metavar="NS", default="vkprovider", show_default=True, help="Where its own objects are.")
 @click.option("--ca-life", metavar="DURATION", default="", help="How long the authority lasts (default: 8760h).")
 @click.option(
     "--taint", metavar="KEY", default="virtual-kubelet.io/provider", show_default=True, help="What to tolerate."
 )
 @_destination_label
-@click.option("--log-level", type=click.Choice(list(LOG_LEVELS)), default="info", show_default=True)
-def webhook(log_level: str, kubeconfig: str, **flags: Any) -> None:
+@_log_level
+def webhook(log_level: str, kubeconfig: str, context: str, **flags: Any) -> None:
     """Serve the admission webhook that pins pods which are meant for virtual nodes, and injects SidecarSets into them.
 
     Registers itself as acs-virtual-node, with certificates of its own making. Where OpenKruise is in the cluster it
     leaves the injection to that.
     """
-    from vkprovider import webhook_app  # noqa: PLC0415
-    from vkprovider.kube.webhook_settings import WebhookFlags  # noqa: PLC0415
-    from vkprovider.node.log_setup import set_up_logging  # noqa: PLC0415
+    from vkprovider import webhook_app
+    from vkprovider.kube.webhook_settings import WebhookFlags
+    from vkprovider.node.log_setup import set_up_logging
 
     set_up_logging(LOG_LEVELS[log_level])
-    sys.exit(webhook_app.webhook(WebhookFlags(**flags), kubeconfig))
+    sys.exit(webhook_app.webhook(WebhookFlags(**flags), kubeconfig, context))
 
 
 @cli.command()
 @click.option("-o", "--output", type=click.Choice(["json"]), help="For programs.")
 def features(output: str | None) -> None:
     """List every field of Pods and Jobs, and what becomes of it: honoured, for placement, warned of, or refused."""
-    import msgspec  # noqa: PLC0415
+    import msgspec
 
-    from vkprovider.model import supported  # noqa: PLC0415
+    from vkprovider.model import supported
 
     click.echo(msgspec.json.format(msgspec.json.encode(supported.all_fields())) if output else supported.table())
 
@@ -300,5 +369,7 @@ def main() -> None:
     except click.Abort:
         sys.exit(INTERRUPTED)
     except ModuleNotFoundError as exc:
-        click.echo(f"vkprovider: {exc}: pip install 'vkprovider[cluster]' brings it", err=True)
+        from vkprovider.config import BRINGS_CLUSTER
+
+        click.echo(f"vkprovider: {exc}: {BRINGS_CLUSTER}", err=True)
         sys.exit(OWN_ERROR)

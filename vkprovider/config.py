@@ -10,6 +10,7 @@ import msgspec
 
 from vkprovider.errors import VkError
 
+BRINGS_CLUSTER = "pip install '.[cluster]' in the checkout of vkprovider brings it"  # what a missing module lacks
 PROFILES = "seccomp"  # in the state directory: the profiles that pods name with type Localhost
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+OWN_ERROR = 125  # the exit code for what is vkprovider's own to report, as docker run has it
+
 
 class VkError(Exception):
     """Base of all own errors. ``reason`` may be shown to users and used as an event reason."""
@@ -22,6 +24,13 @@ def each_error(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
             yield from each_error(error)
         else:
             yield error
+
+
+def in_words(error: BaseException) -> str:
+    """What a user is told of an error: of the system's the file and its words, without its number."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
 
 
 class SpecError(VkError):

@@ -16,11 +16,12 @@ from vkprovider.errors import VkError
 from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.event_recorder import EventRecorder
 from vkprovider.kube.insistence import insist
+from vkprovider.kube.joining import Membership
 from vkprovider.kube.late_pods import LatePods
 from vkprovider.kube.lease import NodeLease
 from vkprovider.kube.node_api import NODES
-from vkprovider.kube.node_object import node_reference
 from vkprovider.kube.node_registrar import NodeRegistrar
+from vkprovider.kube.node_settings import NodeSettings
 from vkprovider.kube.pod_source import PodSource
 from vkprovider.kube.reflector import Reflector
 from vkprovider.kube.resources import PODS, SERVICES
@@ -32,16 +33,10 @@ from vkprovider.node.draining import Draining
 from vkprovider.node.evictor import Evictor
 from vkprovider.node.image_collector import ImageCollector
 from vkprovider.node.orphans import find_orphans, remove_orphaned_files
-from vkprovider.node.pod_dirs import PodDirs
 from vkprovider.node.pod_files import PodFiles
 from vkprovider.node.pod_logs import PodLogs
-from vkprovider.node.pod_uses import PodUses
-from vkprovider.node.probe_tally import ProbeTally
-from vkprovider.node_place import Place
 from vkprovider.node_server import NodeServer
 from vkprovider.ports import ContainerEngine, WaitingClock
-from vkprovider.server.reads import Numbers
-from vkprovider.telemetry.node_meter import NodeMeter
 from vkprovider.webhook_parts import Webhook
 
 GOODBYE_SECONDS = 5.0  # for the API server to hear that the node goes
@@ -52,93 +47,111 @@ SHUTDOWN = Eviction(  # pkg/kubelet/nodeshutdown/nodeshutdown_manager.go
 log = structlog.get_logger()
 
 
+class Reports(msgspec.Struct, frozen=True, kw_only=True):
+    """What tells the API server of the node and its pods. ``tell`` takes events about the node itself."""
+
+    member: Membership
+    registrar: NodeRegistrar
+    statuses: StatusWriter
+    events: EventRecorder
+    tell: Callable[[PodEvent], None]
+
+
+class Pods(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs the pods: from the API that says which there are to the files that they leave."""
+
+    engine: ContainerEngine
+    source: PodSource
+    services: Services
+    dispatcher: Dispatcher
+    draining: Draining
+    files: PodFiles
+    logs: PodLogs
+
+
+class Housekeeping(msgspec.Struct, frozen=True, kw_only=True):
+    """What keeps room on the machine."""
+
+    images: ImageCollector
+    evictor: Evictor
+    limits: DiskLimits
+
+
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What a node consists of: each part is given those that it needs, and runs until it is cancelled."""
 
-    place: Place
+    settings: NodeSettings
     clock: WaitingClock
-    engine: ContainerEngine
-    dispatcher: Dispatcher
-    draining: Draining
-    events: EventRecorder
-    files: PodFiles
-    uses: PodUses
-    evictor: Evictor
-    images: ImageCollector
-    registrar: NodeRegistrar
-    source: PodSource
-    statuses: StatusWriter
+    reports: Reports
+    pods: Pods
+    housekeeping: Housekeeping
     server: NodeServer
-    tally: ProbeTally
-    meter: NodeMeter
-    numbers: Numbers
-    logs: PodLogs
-    services: Services
     webhook: Webhook | None = None  # of this cluster, where this process serves it too
 
     def that_register(self) -> Iterator[Coroutine[Any, Any, None]]:
-        yield self.events.run()
-        yield self.statuses.run()
-        yield self.registrar.run()
-        yield self.place.member.keep()
+        yield self.reports.events.run()
+        yield self.reports.statuses.run()
+        yield self.reports.registrar.run()
+        yield self.reports.member.keep()
         if self.webhook is not None:
             yield self.webhook.run()
-        yield self.server.run(self.dispatcher, self.engine, self.tally, self.meter, self.numbers)
+        yield self.server.run()
 
     def that_run_pods(self) -> Iterator[Coroutine[Any, Any, None]]:
-        api, settings, clock = self.place.api, self.place.settings, self.clock
+        settings, clock, reports, pods = self.settings, self.clock, self.reports, self.pods
+        api, registrar, tell = reports.member.api, reports.registrar, reports.tell
         own_node = {"fieldSelector": f"metadata.name={settings.name}"}
         own_pods = {"fieldSelector": f"spec.nodeName={settings.name}"}
-        yield self.registrar.follow(Reflector(api, NODES.at(), clock, selectors=own_node).updates())
-        yield NodeLease(api, settings.name, lambda: self.registrar.uid, clock).run()
-        yield self.services.run(Reflector(api, SERVICES.at(), clock).updates())
-        yield self.logs.run()
-        yield self.images.run(self._tell)
-        yield self.dispatcher.run()
-        dirs = PodDirs(str(self.place.directory))
-        yield DiskLimits(self.dispatcher.workers, dirs, self.events, clock, self.uses).run()
-        yield self.evictor.run(self._tell, self.images.free)
-        late = LatePods(api, self.events, clock, may_label=not settings.node_restriction)
+        yield registrar.follow(Reflector(api, NODES.at(), clock, selectors=own_node).updates())
+        yield NodeLease(api, settings.name, lambda: registrar.uid, clock).run()
+        yield pods.services.run(Reflector(api, SERVICES.at(), clock).updates())
+        yield pods.logs.run()
+        yield pods.dispatcher.run()
+        yield self.housekeeping.images.run(tell)
+        yield self.housekeeping.limits.run()
+        yield self.housekeeping.evictor.run(tell, self.housekeeping.images.free)
+        late = LatePods(api, reports.events, clock, may_label=not settings.node_restriction)
         yield late.run()
-        pods = Reflector(api, PODS.at(settings.namespace), clock, selectors=own_pods).updates()
-        yield self.source.run(late.seeing(pods))
+        updates = Reflector(api, PODS.at(settings.namespace), clock, selectors=own_pods).updates()
+        yield pods.source.run(late.seeing(updates))
         yield self._end_orphans()
-
-    def _tell(self, event: PodEvent) -> None:
-        """About the node."""
-        self.events.note(node_reference(self.place.settings.name), event, self.clock.now())
 
     async def wind_up(self) -> None:
         """The end of the node's work: what is to be done and said before the process ends."""
-        settings, pods = self.place.settings, self.dispatcher.living
-        if not settings.drain:
-            log.info("stopping; the pods go on, and the next start takes them over", pods=pods)
-            await _within(GOODBYE_SECONDS, self.registrar.shut_down, self._last_words)
+        registrar, dispatcher = self.reports.registrar, self.pods.dispatcher
+        if not self.settings.drain:
+            log.info("stopping; the pods go on, and the next start takes them over", pods=dispatcher.living)
+            await _within(GOODBYE_SECONDS, registrar.shut_down, self._last_words)
             return
-        log.info("draining; TERM or Ctrl-C again leaves the pods to the next start", pods=pods)
-        self.registrar.announce_shutdown()
-        await _within(GOODBYE_SECONDS, self.registrar.shut_down)
-        await self.draining.run(
-            self.dispatcher, msgspec.structs.replace(SHUTDOWN, grace_seconds=settings.drain_seconds)
-        )
+        log.info("draining; TERM or Ctrl-C again leaves the pods to the next start", pods=dispatcher.living)
+        registrar.announce_shutdown()
+        await _within(GOODBYE_SECONDS, registrar.shut_down)
+        why = msgspec.structs.replace(SHUTDOWN, grace_seconds=self.settings.drain_seconds)
+        await self.pods.draining.run(dispatcher, why)
         log.info("drained: no pod runs any more")
         await _within(FINAL_WORDS_SECONDS, self._last_words)
 
+    async def aclose(self) -> None:
+        """Once nothing runs any more."""
+        await self.reports.statuses.aclose()
+        await self.pods.files.aclose()
+
     async def _last_words(self) -> None:
-        await self.statuses.flush()
-        await self.events.flush()
+        await self.reports.statuses.flush()
+        await self.reports.events.flush()
 
     async def _end_orphans(self) -> None:
         """Once, when all pods are known: only an earlier process can have left what nobody knows."""
-        await self.source.listed.wait()
-        if not self.place.settings.namespace:  # else the pods of other namespaces are not known
+        await self.pods.source.listed.wait()
+        if not self.settings.namespace:  # else the pods of other namespaces are not known
             await insist(self._end_orphans_now, BackOff("what earlier processes left", self.clock))
 
     async def _end_orphans_now(self) -> None:
-        known = self.source.known
-        for pod in await find_orphans(self.engine, known):
-            self.source.end_unknown(pod)
-        await remove_orphaned_files(self.files, known)
+        source = self.pods.source
+        known = source.known
+        for pod in await find_orphans(self.pods.engine, known):
+            source.end_unknown(pod)
+        await remove_orphaned_files(self.pods.files, known)
 
 
 async def _within(seconds: float, *steps: Callable[[], Awaitable[None]]) -> None:

@@ -1,13 +1,14 @@
-"""The node's API, put together: where it listens, whom it lets in, and which pods it knows."""
+"""The node's API, put together: whom it lets in, which pods it knows, and what it shows of them."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from aiohttp import web
@@ -33,7 +34,7 @@ from vkprovider.server.certificates import Pair, write_self_signed
 from vkprovider.server.kubelet_api import KubeletApi, read_only
 from vkprovider.server.reads import ALWAYS_WELL, Check, Metrics, Numbers, Reads
 from vkprovider.server.refusals import ServerError
-from vkprovider.server.serving import listen, serve
+from vkprovider.server.serving import serve
 from vkprovider.server.tls import ServerTls
 from vkprovider.telemetry.cadvisor_metrics import cadvisor_metrics
 from vkprovider.telemetry.exposition import PROBE_LABELS, health_metrics, node_metrics, probe_metrics
@@ -75,18 +76,26 @@ class WorkerIndex:
         return worker.status if worker is not None else {}
 
 
+class Shown(NamedTuple):
+    """What there is to show of a node."""
+
+    dispatcher: Dispatcher
+    engine: ContainerEngine
+    tally: ProbeTally
+    meter: NodeMeter
+    numbers: Numbers
+
+
 class NodeMetrics:
     """What Prometheus is told of the node, by path."""
 
-    def __init__(
-        self, node: str, dispatcher: Dispatcher, tally: ProbeTally, meter: NodeMeter, numbers: Numbers
-    ) -> None:
+    def __init__(self, node: str, shown: Shown) -> None:
         self._node = node
-        self._usages = numbers.usages
-        self._volumes = numbers.volumes
-        self._meter = meter
-        self._dispatcher = dispatcher
-        self._tally = tally
+        self._usages = shown.numbers.usages
+        self._volumes = shown.numbers.volumes
+        self._meter = shown.meter
+        self._dispatcher = shown.dispatcher
+        self._tally = shown.tally
 
     @property
     def by_path(self) -> Metrics:
@@ -127,47 +136,44 @@ async def _if_known(asked: Awaitable[T]) -> T | None:
 
 
 class NodeServer:
-    """Listens from the start, so that the port can be registered; serves once it is known whom to let in.
+    """Serves at ``listener`` once it is known whom to let in. ``directory`` is the node's, for certificates."""
 
-    Raises ServerError where the port cannot be had.
-    """
-
-    def __init__(self, settings: NodeSettings, api: ApiClient, directory: Path, clock: WaitingClock) -> None:
+    def __init__(
+        self,
+        settings: NodeSettings,
+        api: ApiClient,
+        directory: Path,
+        listener: socket.socket,
+        clock: WaitingClock,
+        shown: Shown,
+    ) -> None:
         self._settings = settings
         self._api = api
         self._directory = directory
+        self._listener = listener
         self._clock = clock
-        self._listener = listen(settings.port)
-        self.port: int = self._listener.getsockname()[1]
+        self._shown = shown
 
-    async def run(
-        self,
-        dispatcher: Dispatcher,
-        engine: ContainerEngine,
-        tally: ProbeTally,
-        meter: NodeMeter,
-        numbers: Numbers,
-    ) -> None:
+    async def run(self) -> None:
         """Serve until cancelled. Raises ServerError where the files that were named cannot be used."""
-        loop = Check("syncloop", lambda: TOO_LONG if dispatcher.silence > SILENT_SECONDS else "")
+        shown = self._shown
+        loop = Check("syncloop", lambda: TOO_LONG if shown.dispatcher.silence > SILENT_SECONDS else "")
 
         async def health() -> bytes:
             return health_metrics(dict.fromkeys(ALWAYS_WELL, True) | {loop.name: not loop.problem()})
 
-        told = NodeMetrics(self._settings.name, dispatcher, tally, meter, numbers).by_path
-        metrics = {**told, "/metrics/slis": health}
-        reads = Reads(metrics, numbers, kubelet_configuration(self._settings), (loop,))
+        metrics = {**NodeMetrics(self._settings.name, shown).by_path, "/metrics/slis": health}
+        reads = Reads(metrics, shown.numbers, kubelet_configuration(self._settings), (loop,))
         admission = Admission(ClusterReviews(self._api, self._settings.name, self._clock), self._clock)
-        api = KubeletApi(WorkerIndex(dispatcher), engine, self._clock, admission, reads)
-        with self._listener:
-            async with self._reads(reads):
-                await self._serve(api, meter)
+        api = KubeletApi(WorkerIndex(shown.dispatcher), shown.engine, self._clock, admission, reads)
+        async with self._read_only_port(reads):
+            await self._serve(api)
 
-    async def _serve(self, api: KubeletApi, meter: NodeMeter) -> None:
+    async def _serve(self, api: KubeletApi) -> None:
         authorities = await self._authorities()
         tls = await asyncio.to_thread(self._tls, authorities)
         certificate = self._certificate()
-        meter.certificates.follow_server(lambda: tls.ends, lambda: certificate.store.failures)
+        self._shown.meter.certificates.follow_server(lambda: tls.ends, lambda: certificate.store.failures)
         async with asyncio.TaskGroup() as group:
             group.create_task(serve(api.application(), self._listener, tls))
             group.create_task(self._follow(authorities))
@@ -175,7 +181,7 @@ class NodeServer:
                 group.create_task(certificate.keep(self._api))
 
     @asynccontextmanager
-    async def _reads(self, reads: Reads) -> AsyncIterator[None]:
+    async def _read_only_port(self, reads: Reads) -> AsyncIterator[None]:
         """Serve metrics to this machine, to anybody, where that is asked for (``--read-only-port``)."""
         port = self._settings.read_only_port
         if not port:

@@ -27,7 +27,7 @@ from vkprovider.model.engine import (
     RegistryAuth,
     StoredImage,
 )
-from vkprovider.model.observed import PodObservation
+from vkprovider.model.observed import Glance, PodObservation
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ContainerID, ObjectRef, PodKey, PodUID, TokenRef
 from vkprovider.model.usage import ClaimName, DiskUsage, FileSystem, RunningContainer, Usage, VolumeUse
@@ -71,8 +71,8 @@ class ContainerEngine(Protocol):
 
     async def info(self) -> EngineInfo: ...
 
-    async def pods(self) -> frozenset[PodUID]:
-        """The uids of all pods of which any container, dead or alive, is in the engine."""
+    async def pods(self) -> Mapping[PodUID, Glance]:
+        """All pods of which any container, dead or alive, is in the engine, and what one list shows of them."""
         ...
 
     async def observe(self, uid: PodUID) -> PodObservation:
@@ -260,7 +260,7 @@ class EventSink(Protocol):
 
 
 class ObjectStore(Protocol):
-    """ConfigMaps and Secrets by reference, the tokens of service accounts, and the Services that there are."""
+    """What pods refer to by name, the tokens of service accounts, and the Services that there are."""
 
     async def get(self, ref: ObjectRef, pod: Pod) -> Mapping[str, Any] | None:
         """The raw object, or None if it does not exist. Raises VkError if that cannot be known now; NotGranted for one
@@ -323,8 +323,10 @@ class Watcher(Protocol):
 class Stopwatch(Protocol):
     """Hears how many seconds the steps of workers took. Must not block or raise."""
 
-    def looked(self, operation: str, seconds: float) -> None:
-        """A look, with all that was decided and published; ``operation`` is create, update or sync."""
+    def looked(self, causes: Sequence[str], decision: Decision | None, waited: float, seconds: float) -> None:
+        """A look, with all that was decided and published. The first of the causes had ``waited`` until it began. None
+        was decided where the engine could not be asked.
+        """
         ...
 
     def acted(self, action: Action, news: Sequence[News], seconds: float) -> None:

@@ -42,7 +42,7 @@ class Webhook:
         settings = msgspec.structs.replace(settings, port=self._listener.getsockname()[1])
         secret = AuthoritySecret(api, settings.namespace, settings.authority_life, clock)
         self._registration = Registration(api, settings, secret, clock)
-        self._controller = SetController(api, clock)
+        self._controller = SetController(api, settings.namespace, clock)
         again = self._registration.look_again, self._controller.look_again
         self._state = AdmissionState(api, settings.destination, *again, clock)
 
@@ -58,8 +58,10 @@ class Webhook:
                 group.create_task(self._state.watch_sets())
                 group.create_task(self._controller.follow(self._pods()))
                 group.create_task(self._controller.events.run())
+                group.create_task(self._controller.revisions.run())
                 group.create_task(self._controller.run(self._state.own_sets, self._state.labels_of))
                 group.create_task(serve(app, self._listener, self._pair))
+                group.create_task(self._registration.attend())
                 await self._registration.run(self._state.destination, self._pair.use, self._state.known)
 
     def _pods(self) -> AsyncIterator[Update]:
@@ -67,10 +69,13 @@ class Webhook:
 
     async def _review_pod(self, body: bytes) -> Json:
         request = read_review(body)
-        return answer(request, await self._state.cluster(request.namespace), self._clock.now())
+        cluster = await self._state.cluster(request.namespace)
+        revisions = await self._controller.revisions.named_by(cluster.sets)
+        return answer(request, msgspec.structs.replace(cluster, revisions=revisions), self._clock.now())
 
     async def _review_set(self, body: bytes) -> Json:
         """Where OpenKruise is, it has refused what is to be refused."""
         request = read_review(body)
         others = await self._state.sets()
-        return allowed(request) if others is None else answer_on_set(request, others)
+        known = self._controller.revisions.known()
+        return allowed(request) if others is None else answer_on_set(request, others, known)

@@ -1,4 +1,4 @@
-"""vkprovider as a script, for debuggers and container images: ``python cmd/vkprovider/main.py``."""
+"""vkprovider as a script, for debuggers: ``python cmd/vkprovider/main.py``."""
 
 from vkprovider.cli import main
 

@@ -12,6 +12,7 @@ Json = dict[str, Any]
 WIDTH, HEIGHT = 24, 8
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 ON = 'instance=~"$instance"'
+GONE_WRONG = 'outcome=~"unavailable|failed"'
 SIDECARS = 'kind=~"native|marked|job"'
 
 
@@ -107,13 +108,18 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
     (
         "Engine",
         (
-            Panel(
-                "Calls", "ops", (("{{operation_type}}", rate("kubelet_runtime_operations_total", "operation_type")),)
-            ),
+            Panel("Calls", "ops", (("{{call}}", rate("vkprovider_engine_calls_total", "call")),)),
             Panel(
                 "Errors",
                 "ops",
-                (("{{operation_type}}", rate("kubelet_runtime_operations_errors_total", "operation_type")),),
+                (("{{call}} {{outcome}}", rate("vkprovider_engine_calls_total", "call, outcome", GONE_WRONG)),),
+                "Calls that found nothing, or what they were to do done already, are no errors.",
+            ),
+            Panel(
+                "Calls in flight",
+                "none",
+                (("{{call}}", f"sum by (call) (vkprovider_engine_calls_in_flight{{{ON}}})"),),
+                "Those that stay have met an engine that hangs.",
             ),
             Panel(
                 "Latency, p99",
@@ -133,10 +139,13 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
     (
         "The node itself",
         (
+            Panel("Looks at pods", "ops", (("{{result}}", rate("vkprovider_reconciles_total", "result")),)),
+            Panel("Causes of looks", "ops", (("{{cause}}", rate("vkprovider_reconcile_causes_total", "cause")),)),
             Panel(
-                "Looks at pods",
-                "ops",
-                (("{{operation_type}}", rate("kubelet_pod_worker_duration_seconds_count", "operation_type")),),
+                "Delay of a look",
+                "s",
+                quantiles("vkprovider_reconcile_delay_seconds"),
+                "From its cause until it begins: long where the node has more to do than it can.",
             ),
             Panel("Time of a look", "s", quantiles("kubelet_pod_worker_duration_seconds")),
             Panel(

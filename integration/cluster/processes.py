@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PROGRAM = Path(sys.executable).parent / "vkprovider"
@@ -13,9 +14,13 @@ STOP_SECONDS = 30
 
 
 class Process:
-    """``vkprovider`` with arguments; what it says, over all its starts, goes to a file."""
+    """``vkprovider`` with arguments; what it says, over all its starts, goes to a file.
+
+    ``environment`` is what it finds there at its next start besides the test's own.
+    """
 
     def __init__(self, arguments: Sequence[str | Path], log: Path) -> None:
+        self.environment: Mapping[str, str] = {}
         self._command = [PROGRAM, *arguments]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -37,7 +42,8 @@ class Process:
     def launch(self) -> None:
         """Start the process alone."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+            environment = os.environ | self.environment
+            self._process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
 
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None

@@ -13,11 +13,15 @@ ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removepref
 
 
 class Relay:
-    """A socket that leads to the engine's, for as long as it is open; it counts the requests that pass."""
+    """A socket that leads to the engine's, for as long as it is open; it counts the requests that pass.
+
+    While it is ``deaf``, no event that the engine tells arrives, as if nothing happened.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.requests = 0
+        self.deaf = False
         self._ends: list[socket.socket] = []
 
     def open(self) -> None:
@@ -43,21 +47,28 @@ class Relay:
                 far = socket.socket(socket.AF_UNIX)
                 far.connect(ENGINE)
                 self._ends += [near, far]
-                threading.Thread(target=self._ask, args=(near, far), daemon=True).start()
-                threading.Thread(target=carry, args=(far, near), daemon=True).start()
+                tells_events = threading.Event()
+                threading.Thread(target=self._ask, args=(near, far, tells_events), daemon=True).start()
+                threading.Thread(target=self._answer, args=(far, near, tells_events), daemon=True).start()
 
-    def _ask(self, source: socket.socket, sink: socket.socket) -> None:
-        carry(source, sink, self._count)
+    def _ask(self, source: socket.socket, sink: socket.socket, tells_events: threading.Event) -> None:
+        def count(data: bytes) -> bool:
+            """A request's first line comes in one piece, at the latest when its answer has been awaited."""
+            self.requests += data.count(b" HTTP/1.1\r\n")
+            if b"/events?" in data:
+                tells_events.set()
+            return True
 
-    def _count(self, data: bytes) -> None:
-        """A request's first line comes in one piece, at the latest when its answer has been awaited."""
-        self.requests += data.count(b" HTTP/1.1\r\n")
+        carry(source, sink, count)
+
+    def _answer(self, source: socket.socket, sink: socket.socket, tells_events: threading.Event) -> None:
+        carry(source, sink, lambda _: not (self.deaf and tells_events.is_set()))
 
 
-def carry(source: socket.socket, sink: socket.socket, look: Callable[[bytes], None] = lambda _: None) -> None:
+def carry(source: socket.socket, sink: socket.socket, passes: Callable[[bytes], bool]) -> None:
     with suppress(OSError):
         while data := source.recv(65536):
-            look(data)
-            sink.sendall(data)
+            if passes(data):
+                sink.sendall(data)
     with suppress(OSError):
         sink.shutdown(socket.SHUT_WR)

@@ -58,6 +58,8 @@ def test_what_the_node_cannot_hold_is_turned_away(
     greedy = shell("app", "true", resources={"requests": {"cpu": "1000"}})
     apply(cluster, namespace, bound("elsewhere", small, shell("app", "true"), nodeSelector={"zone": "b"}))
     apply(cluster, namespace, bound("greedy", small, greedy))
+    huge = {"hugepages-2Mi": "4Mi", "memory": "16Mi"}  # pages that the engine's host does not share out
+    apply(cluster, namespace, bound("huge", small, shell("app", "true", resources={"limits": huge})))
     assert turned_away(cluster, namespace, shown, "elsewhere") == (
         "NodeAffinity",
         "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
@@ -65,6 +67,10 @@ def test_what_the_node_cannot_hold_is_turned_away(
     assert turned_away(cluster, namespace, shown, "greedy") == (
         "OutOfcpu",
         f"Node didn't have enough resource: cpu, requested: 1000000, used: 0, capacity: {cpus}",
+    )
+    assert turned_away(cluster, namespace, shown, "huge") == (
+        "OutOfhugepages-2Mi",
+        "Node didn't have enough resource: hugepages-2Mi, requested: 4194304, used: 0, capacity: 0",
     )
     apply(cluster, namespace, bound("first", small, shell("app", POLITE)))
     shown.until_phase("first", "Running")

@@ -27,6 +27,7 @@ from .identities import DEPLOY
 from .nodes import IMAGE, ROOT, NodeProcess, on, shell
 from .showing import Json, apply, container_status, pod
 from .waiting import eventually
+from .webhooks import of_openkruise
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker, pytest.mark.identity]
 
@@ -88,6 +89,9 @@ class Town:
 
     def read(self, name: str, file: str = "/etc/filebeat/value") -> str:
         return self.execute(name, "cat", file)
+
+    def shows(self, name: str, value: str) -> None:
+        eventually(lambda: self.read(name) == value, 40)
 
     def execute(self, name: str, *command: str) -> str:
         there = [f"--namespace={self.home.namespace}", "--container=filebeat"]
@@ -314,6 +318,28 @@ def test_a_cluster_that_does_not_know_bindings_yet(cluster: Cluster, town: Town)
         cluster.kubectl("wait", f"customresourcedefinition/{BINDINGS}", "--for=condition=Established", "--timeout=20s")
     town.bind()
     town.runs("web", 30)
+
+
+def test_a_cluster_with_the_definition_of_a_later_openkruise(cluster: Cluster, town: Town) -> None:
+    """Which serves SidecarSets in two versions, or in the later one alone, and may come while pods run."""
+    town.set()
+    town.bind()
+    town.pod("web")
+    town.runs("web")
+    with of_openkruise(cluster) as serve:
+        for value, versions in (("2", ("v1alpha1", "v1beta1")), ("3", ("v1beta1",))):
+            serve(*versions)
+            town.pod(f"new-{value}")
+            town.runs(f"new-{value}", 40)
+            town.put(value)
+            for name in ("web", f"new-{value}"):
+                town.shows(name, value)
+        town.home.node.kill()
+        town.home.node.start()
+        town.pod("last")
+        town.runs("last", 40)
+        town.unset()
+        eventually(lambda: town.told("last", "VolumeNotRefreshed"), 40)
 
 
 def test_a_node_of_its_own_needs_a_role_in_the_bound_namespace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -152,7 +153,7 @@ def events(cluster: Cluster, name: str, reason: str = "FailedCreatePodSandBox") 
         (
             {"hostUsers": False},
             "UnsupportedField",
-            "spec.hostUsers: known to Kubernetes, but vkprovider does not honour it",
+            "can't set `spec.hostUsers: false`, runtime does not support user namespaces",
         ),
         (
             {"volumes": [{"name": "data", "nfs": {"server": "a", "path": "/"}}]},
@@ -177,3 +178,21 @@ def test_an_ordinary_pod_has_nothing_that_is_not_honoured(reachable: ControlPlan
     name = pod(reachable, there, saying("echo done"))
     assert words(reachable, name) == ["done"]
     assert events(reachable, name, "UnsupportedField") == []
+
+
+def test_where_a_pod_is(reachable: ControlPlane, there: NodeProcess) -> None:
+    """In a network of its own, and in the node's: it has the same told as the API shows, and the cluster's resolver."""
+    fields = ("podIP", "podIPs", "hostIP", "hostIPs")
+    told = [{"name": f, "valueFrom": {"fieldRef": {"fieldPath": f"status.{f}"}}} for f in fields]
+    says = saying("echo $podIP $podIPs $hostIP $hostIPs; readlink /proc/self/ns/net; cat /etc/resolv.conf", env=told)
+    node = reachable.get("node", there.name)["status"]["addresses"][0]["address"]
+    nodes = os.readlink("/proc/self/ns/net")
+    for on_the_nodes, policy in ((False, "ClusterFirst"), (True, "ClusterFirstWithHostNet")):
+        name = pod(reachable, there, says, hostNetwork=on_the_nodes, dnsPolicy=policy)
+        addresses, network, *resolver = words(reachable, name)
+        status = reachable.get("pod", name)["status"]
+        own = status["podIP"]
+        assert (own == node, network == nodes) == (on_the_nodes, on_the_nodes)
+        assert (status["podIPs"], status["hostIP"], status["hostIPs"]) == ([{"ip": own}], node, [{"ip": node}])
+        assert addresses.split() == [own, own, node, node]
+        assert "nameserver 10.96.0.10" in resolver

@@ -1,5 +1,5 @@
 """Fields that an API server takes only with a feature gate on: rules of a container's own, its stop signal, images as
-volumes, variables from files, and what is refused by its name.
+volumes, variables from files, and what an API server lacks all the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import pytest
 from .binaries import find_binaries
 from .controlplane import ControlPlane
 from .nodes import IMAGE, NodeProcess, make_image, on, shell
-from .showing import apply, container_status, pod, showing, state
+from .showing import apply, container_status, events_of, pod, showing, state
+from .waiting import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker]
 
@@ -119,14 +120,11 @@ def test_variables_from_a_file_that_an_init_container_leaves(plane: ControlPlane
     plane.kubectl("delete", "pod", "told")
 
 
-def test_a_bundle_of_authorities_is_refused_by_name(plane: ControlPlane, node: NodeProcess) -> None:
-    """The pod would trust nobody without it."""
-    source = {"clusterTrustBundle": {"name": "bundle", "path": "ca.pem"}}
+def test_authorities_on_an_api_server_that_has_none(plane: ControlPlane, node: NodeProcess) -> None:
+    """Its gate is on, and no version of them is: nothing else tells the pod's owner why it waits."""
+    source = {"clusterTrustBundle": {"name": "bundle", "path": "ca.pem", "optional": True}}
     volume = {"name": "authorities", "projected": {"sources": [source]}}
-    with showing(plane, "default") as shown:
-        apply(plane, "default", pod("refused", on(node.name, shell("app", "true"), volumes=[volume])))
-        shown.until_phase("refused", "Failed", 60)
-    last = shown.last("refused")
-    assert last["reason"] == "UnsupportedField"
-    assert "spec.volumes[0].projected.sources[0].clusterTrustBundle: known to Kubernetes" in last["message"]
-    plane.kubectl("delete", "pod", "refused")
+    apply(plane, "default", pod("trusting", on(node.name, shell("app", "true"), volumes=[volume])))
+    complaint = "the API server has no clustertrustbundles.certificates.k8s.io: whoever runs it has to enable"
+    eventually(lambda: any(complaint in message for _, message in events_of(plane, "default", "trusting")), 30)
+    plane.kubectl("delete", "pod", "trusting")

@@ -171,6 +171,11 @@ def test_what_the_job_left_in_the_numbers(after_a_job: Prometheus) -> None:
     (started,) = after_a_job.query("kubelet_pod_start_duration_seconds_count")
     assert started >= 1
     assert after_a_job.query('prober_probe_total{container="app", result="successful"} > 0')
+    assert after_a_job.query("sum(vkprovider_reconciles_total)") == after_a_job.query(
+        "sum(kubelet_pod_worker_duration_seconds_count)"
+    )
+    assert after_a_job.query('vkprovider_reconcile_causes_total{cause="engine"} > 0')
+    assert after_a_job.query('vkprovider_engine_calls_total{call="start_container", outcome="ok"} >= 3')
     assert after_a_job.query("sum(rest_client_requests_total{code='200'})")[0] > 5
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from tests.sidecarset.destinations import ECI
 
-from .clients import Cluster
+from .clients import Cluster, KubectlError
 from .home import Home, docker
 from .nodes import IMAGE, NodeProcess, shell
 from .showing import Json, Showing, apply, container_status, pod, showing, until_nothing_is_left
 from .waiting import eventually
-from .webhooks import WebhookProcess, is_injected, sidecar_set, sidecar_sets, webhook_account
+from .webhooks import WebhookProcess, admitted, is_injected, sidecar_set, sidecar_sets, webhook_account
 
 pytestmark = [pytest.mark.cluster, pytest.mark.docker]
 
@@ -149,6 +149,73 @@ def test_a_hot_upgrade_leaves_the_pod_ready_and_the_app_alone(home: Home, tmp_pa
         version, before = said(home, "mesh-2")
         assert (int(version) > int(before), before) == (True, "1")
         eventually(lambda: "ResetContainerSucceed" in home.cluster.kubectl("get", "events", f"-n={home.namespace}"))
+
+
+def test_new_pods_get_the_revision_that_is_named_and_go_on_as_the_strategy_says(
+    home: Home, webhook: WebhookProcess
+) -> None:
+    with sidecar_sets(home.cluster, versioned(OLD, "v1")):
+        first = latest(home)
+        webhook.stop()  # the process that comes next sees both states in what is kept
+        update(home, versioned(NEW, "v2"))
+        webhook.start()
+        second = latest(home, first)
+        assert revisions(home) == [["1", first, "v1", "mesh"], ["2", second, "v2", "mesh"]]
+        with pytest.raises(KubectlError, match=f"Cannot find specific ControllerRevision; there are: {first}"):
+            update(home, versioned(NEW, "v2", pin={"customVersion": "v3"}))
+        update(home, versioned(NEW, "v2", {"paused": True}, pin={"customVersion": "v1"}))
+        eventually(lambda: image_to_be(home) == OLD)
+        create(home, "pinned")
+        assert ready(home, "pinned")["mesh"] == OLD
+        hashes = home.there()["pinned"]["metadata"]["annotations"]["kruise.io/sidecarset-hash"]
+        assert json.loads(hashes)["mesh"]["controllerRevision"] == first
+        eventually(lambda: status_of(home, "matched", "updated", "ready") == [1, 0, 1], SECONDS)
+        update(home, versioned(NEW, "v2", pin={"revisionName": first}))
+        eventually(lambda: (status_of(home, "updatedReady"), ready(home, "pinned")["mesh"]) == ([1], NEW), SECONDS)
+        assert image_to_be(home) == OLD
+        update(home, versioned(EMPTY, "v3", {"paused": True}, limit=1))
+        third = latest(home, first, second)
+        eventually(lambda: [row[1] for row in revisions(home)] == [second, third], SECONDS)  # which the pod has
+        assert image_to_be(home) == EMPTY
+        kept = home.cluster.get("controllerrevision", second, "--namespace=vkprovider")["data"]
+        home.cluster.kubectl("patch", "sidecarset", "mesh", "--type=merge", f"--patch={json.dumps(kept)}")
+        assert latest(home, third) == second
+        assert image_to_be(home) == NEW
+    eventually(lambda: revisions(home) == [], 90)  # the garbage collector has to learn of the kind first
+
+
+def versioned(image: str, version: str, strategy: Json | None = None, limit: int = 10, pin: Json | None = None) -> Json:
+    made = rolling(image, strategy, env=[{"name": "ODD", "value": "<&> \u00e9 \U0001f600 \u2028 \t 1e3"}])
+    made["metadata"]["labels"] = {"apps.kruise.io/sidecarset-custom-version": version}
+    injection = {"injectionStrategy": {"revision": pin}} if pin is not None else {}
+    made["spec"] |= {"revisionHistoryLimit": limit} | injection
+    return made
+
+
+def latest(home: Home, *earlier: str) -> str:
+    """The latest revision as the set's status names it, once that is none of the earlier ones."""
+
+    def named() -> str:
+        return str(home.cluster.get("sidecarset", "mesh").get("status", {}).get("latestRevision", ""))
+
+    eventually(lambda: named() not in ("", *earlier), SECONDS)
+    return named()
+
+
+def revisions(home: Home) -> list[list[str]]:
+    """Of the set, the oldest first: the number, the name, the custom version, the owner's name."""
+    label = "{.metadata.labels.apps\\.kruise\\.io/sidecarset-custom-version}"
+    columns = f"{{.revision}} {{.metadata.name}} {label} {{.metadata.ownerReferences[0].name}}"
+    chosen = ["--namespace=vkprovider", "--selector=kruise.io/sidecarset-name=mesh", "--sort-by=.revision"]
+    template = f"--output=jsonpath={{range .items[*]}}{columns}{{'\\n'}}{{end}}"
+    return [line.split() for line in home.cluster.kubectl("get", "controllerrevisions", *chosen, template).splitlines()]
+
+
+def image_to_be(home: Home) -> str:
+    """What a new pod's sidecar would run."""
+    probe = pod("probe", {"containers": [shell("app", "", image=IMAGE)]}, labels={ECI: "true"})
+    (made,) = admitted(home.cluster, home.namespace, probe)
+    return next(str(each["image"]) for each in made["spec"]["containers"] if each["name"] == "mesh")
 
 
 def said(home: Home, container: str) -> list[str]:

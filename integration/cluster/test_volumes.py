@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -318,3 +319,41 @@ def test_a_variable_in_a_sub_path(space: Space) -> None:
     space.pod("web", app, volumes=[{"name": "logs", "emptyDir": {}}])
     space.kubectl("wait", "pod/web", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=30s")
     assert text(space.volume("web", "empty-dir", "logs") / "of-web" / "file") == "1\n"
+
+
+def test_bytes_that_are_no_text(space: Space) -> None:
+    space.create("ConfigMap", "settings", binaryData={"raw": base64.b64encode(b"\xff\0\xfe").decode()}, data={"a": "b"})
+    app = shell("app", "cat /config/raw /config/a >/dev/null; env | grep -c -e ^RAW= -e ^raw= -e ^a=b >/told/count")
+    mounts = [{"name": "config", "mountPath": "/config"}, {"name": "told", "mountPath": "/told"}]
+    volumes = [{"name": "config", "configMap": {"name": "settings"}}, {"name": "told", "emptyDir": {}}]
+    fields = {"volumeMounts": mounts, "envFrom": [{"configMapRef": {"name": "settings"}}]}
+    space.pod("web", app | fields, volumes=volumes)
+    space.kubectl("wait", "pod/web", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=30s")
+    assert (space.volume("web", "configmap", "config") / "raw").read_bytes() == b"\xff\0\xfe"
+    assert text(space.volume("web", "empty-dir", "told") / "count") == "1\n"  # variables are made of text alone
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to any group")
+def test_a_group_is_given_what_is_not_its_own_yet(space: Space, tmp_path: Path) -> None:
+    """With ``OnRootMismatch`` one look at the directory itself decides; without it, all is given each time."""
+    data, inner = tmp_path / "data", tmp_path / "data" / "inner"
+    data.mkdir()
+    inner.touch()
+    os.chown(data, -1, 2000)
+    data.chmod(0o2770)
+    name = space.claim("data", local={"path": str(data)})
+    try:
+        volume = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+        app = shell("app", "id -G; touch /data/new", volumeMounts=[{"name": "data", "mountPath": "/data"}])
+        groups = {}
+        for policy in ("OnRootMismatch", "Always"):
+            context = {"runAsUser": 1000, "fsGroup": 2000, "fsGroupChangePolicy": policy}
+            space.pod(policy.lower(), app, volumes=[volume], securityContext=context)
+            done = (f"pod/{policy.lower()}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=30s")
+            space.kubectl("wait", *done)
+            groups[policy] = inner.stat().st_gid
+        assert groups == {"OnRootMismatch": os.getegid(), "Always": 2000}
+        assert (data / "new").stat().st_gid == 2000
+    finally:
+        space.kubectl("delete", "pods", "--all", "--timeout=20s")
+        space.cluster.kubectl("delete", "persistentvolume", name, "--wait=false")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from tests.sidecarset.destinations import CASES, ECI, LABELLED, REAL, VIRTUAL, is_as_it_should_be
 
-from .clients import KubectlError
+from .clients import Cluster, KubectlError
 from .controlplane import ControlPlane
 from .showing import Json, apply, pod
 from .waiting import eventually
@@ -23,6 +24,7 @@ from .webhooks import (
     configuration,
     is_injected,
     names,
+    of_openkruise,
     sidecar_set,
     sidecar_sets,
     webhook_account,
@@ -192,22 +194,28 @@ def test_pods_created_at_once_are_all_injected(control_plane: ControlPlane, name
 
 
 def test_where_openkruise_is_it_injects(control_plane: ControlPlane, namespace: str) -> None:
+    with sidecar_sets(control_plane, sidecar_set("agents", {"name": "filebeat", "image": "filebeat"})):
+        eventually(lambda: is_injected(control_plane, namespace, "filebeat"))
+        with openkruise(control_plane):
+            eventually(lambda: is_injected(control_plane, namespace))
+            (made,) = admitted(control_plane, namespace, for_virtual_nodes("pinned"))
+            assert made["metadata"]["labels"][VIRTUAL_NODE] == "true"
+        eventually(lambda: is_injected(control_plane, namespace, "filebeat"))
+
+
+@contextmanager
+def openkruise(cluster: Cluster) -> Iterator[None]:
     """A configuration of the name that OpenKruise gives its own stands for it."""
     kruise = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": KRUISE},
     }
-    with sidecar_sets(control_plane, sidecar_set("agents", {"name": "filebeat", "image": "filebeat"})):
-        eventually(lambda: is_injected(control_plane, namespace, "filebeat"))
-        control_plane.kubectl("create", "--filename=-", stdin=json.dumps(kruise))
-        try:
-            eventually(lambda: is_injected(control_plane, namespace))
-            (made,) = admitted(control_plane, namespace, for_virtual_nodes("pinned"))
-            assert made["metadata"]["labels"][VIRTUAL_NODE] == "true"
-        finally:
-            control_plane.kubectl("delete", "mutatingwebhookconfiguration", KRUISE)
-        eventually(lambda: is_injected(control_plane, namespace, "filebeat"))
+    cluster.kubectl("create", "--filename=-", stdin=json.dumps(kruise))
+    try:
+        yield
+    finally:
+        cluster.kubectl("delete", "mutatingwebhookconfiguration", KRUISE)
 
 
 def test_a_set_that_openkruise_would_refuse_is_refused(control_plane: ControlPlane, namespace: str) -> None:
@@ -240,3 +248,23 @@ def test_the_configuration_is_kept_as_it_is_to_be(control_plane: ControlPlane, w
     control_plane.kubectl("patch", "mutatingwebhookconfiguration", CONFIGURATION, "--type=merge", f"--patch={change}")
     eventually(lambda: configuration(control_plane)["webhooks"] == wanted["webhooks"])
     assert webhook.log.count("is registered") == 1
+
+
+def test_the_definition_of_a_later_openkruise_makes_no_difference(
+    control_plane: ControlPlane, namespace: str, webhook: WebhookProcess
+) -> None:
+    later = sidecar_set("agents", {"name": "filebeat", "image": "filebeat"}) | {"apiVersion": "apps.kruise.io/v1beta1"}
+    with of_openkruise(control_plane) as serve:
+        serve("v1beta1")
+        with sidecar_sets(control_plane, later):
+            eventually(lambda: is_injected(control_plane, namespace, "filebeat"), 40)
+            eventually(lambda: "latestRevision" in control_plane.get("sidecarset", "agents").get("status", {}))
+            webhook.stop()
+            webhook.start()
+            eventually(lambda: is_injected(control_plane, namespace, "filebeat"), 40)
+            with openkruise(control_plane):
+                eventually(lambda: is_injected(control_plane, namespace))
+                (made,) = admitted(control_plane, namespace, for_virtual_nodes("pinned"))
+                assert made["metadata"]["labels"][VIRTUAL_NODE] == "true"
+    with sidecar_sets(control_plane, sidecar_set("agents", {"name": "filebeat", "image": "filebeat"})):
+        eventually(lambda: is_injected(control_plane, namespace, "filebeat"), 40)

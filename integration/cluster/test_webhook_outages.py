@@ -118,7 +118,7 @@ def test_certificates_and_authorities_follow_one_another_without_a_refusal(
 def test_the_one_that_started_last_serves(
     control_plane: ControlPlane, namespace: str, agents: WebhookProcess, account: Path, tmp_path: Path
 ) -> None:
-    """A process at another address, by the same authority; the one before does not take it back."""
+    """A process at another address, by the same authority; the one before does not take it back while it lives."""
     assert agents.is_asked_about()
     secret = control_plane.get("secret", SECRET, f"--namespace={NAMESPACE}")
     with WebhookProcess(control_plane, tmp_path, account) as second:
@@ -127,6 +127,11 @@ def test_the_one_that_started_last_serves(
         assert second.is_asked_about()
         eventually(lambda: is_injected(control_plane, namespace, "filebeat"))
         assert control_plane.get("secret", SECRET, f"--namespace={NAMESPACE}")["data"] == secret["data"]
+        agents.start()
+        eventually(lambda: "another process serves the webhook" in second.log)
+        agents.kill()
+        eventually(second.is_asked_about, 40)
+        assert is_injected(control_plane, namespace, "filebeat")
 
 
 def test_replicas_behind_a_service_serve_by_one_authority(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import yaml
 
 from .clients import Cluster, write_kubeconfig_of
 from .identities import DEPLOY, TOKEN_SECONDS
@@ -79,6 +81,37 @@ def sidecar_sets(cluster: Cluster, *manifests: Json) -> Iterator[None]:
         yield
     finally:
         cluster.kubectl("delete", "--ignore-not-found", "--filename=-", stdin=listed)
+
+
+@contextmanager
+def of_openkruise(cluster: Cluster) -> Iterator[Callable[..., None]]:
+    """The definition of SidecarSets as that of OpenKruise 1.9 is, which serves the versions that are given, and keeps
+    the last one. In the end it is ours again, and no set is there.
+    """
+    file = DEPLOY / "sidecarset" / "crd-sidecarsets.yaml"
+    definition = yaml.safe_load(file.read_text())
+    name, group = definition["metadata"]["name"], definition["spec"]["group"]
+    (ours,) = definition["spec"]["versions"]
+
+    def serve(*served: str) -> None:
+        versions = [
+            ours | {"name": each, "served": each in served, "storage": each == served[-1]}
+            for each in ("v1alpha1", "v1beta1")
+        ]
+        made = definition | {"spec": definition["spec"] | {"versions": versions}}
+        cluster.kubectl("apply", "--filename=-", stdin=json.dumps(made))
+        eventually(lambda: served_versions() == set(served))
+
+    def served_versions() -> set[str]:
+        found = json.loads(cluster.kubectl("get", "--raw=/apis"))["groups"]
+        return {each["version"] for one in found if one["name"] == group for each in one["versions"]}
+
+    try:
+        yield serve
+    finally:
+        cluster.kubectl("delete", "customresourcedefinition", name)
+        cluster.kubectl("apply", f"--filename={file}")
+        cluster.kubectl("wait", f"customresourcedefinition/{name}", "--for=condition=Established", "--timeout=20s")
 
 
 def sidecar_set(name: str, *containers: Json, **spec: Any) -> Json:

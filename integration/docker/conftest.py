@@ -13,6 +13,7 @@ from integration.docker.command import Command, Run, clean_command
 from integration.docker.long_jobs import LONGEST, manifests
 from integration.docker.pods import IMAGE
 from integration.docker.records import Records, keep_records
+from integration.docker.registries import Registry, serving
 from vkprovider.engine.endpoint import find_endpoint
 
 SETUP = Path(__file__).parents[1] / "setup"
@@ -45,6 +46,20 @@ def busybox(client: docker.APIClient) -> Iterator[str]:
     subprocess.run([SETUP / "busybox-image.sh", IMAGE], check=True, capture_output=True, timeout=60)
     yield IMAGE
     client.remove_image(IMAGE, force=True)
+
+
+@pytest.fixture(scope="session")
+def registry_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with serving(tmp_path_factory.mktemp("registry")) as port:
+        yield port
+
+
+@pytest.fixture
+def registry(client: docker.APIClient, registry_port: int) -> Iterator[Registry]:
+    """A registry on this machine that asks for no password."""
+    registry = Registry(client, registry_port)
+    yield registry
+    registry.tidy()
 
 
 @pytest.fixture(scope="session")

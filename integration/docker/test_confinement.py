@@ -116,10 +116,34 @@ def test_proc_is_shown_in_part_or_whole(command: Command) -> None:
     assert words(run(command, script, {"procMount": "Unmasked"})) == "0"
 
 
-def test_a_safe_sysctl(command: Command) -> None:
-    sysctls = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "80"}]
-    done = run(command, "cat /proc/sys/net/ipv4/ip_unprivileged_port_start", securityContext={"sysctls": sysctls})
-    assert words(done) == "80"
+SYSCTLS = {
+    "kernel.shm_rmid_forced": "1",
+    "net.ipv4.ip_local_port_range": "40000 50000",
+    "net.ipv4.tcp_syncookies": "0",
+    "net.ipv4.ping_group_range": "1 0",
+    "net.ipv4.ip_unprivileged_port_start": "80",
+    "net.ipv4.ip_local_reserved_ports": "41000-41010",
+    "net.ipv4.tcp_keepalive_time": "600",
+    "net.ipv4.tcp_fin_timeout": "30",
+    "net.ipv4.tcp_keepalive_intvl": "20",
+    "net.ipv4.tcp_keepalive_probes": "5",
+    "net.ipv4.tcp_rmem": "4096 65536 1048576",
+    "net.ipv4.tcp_wmem": "4096 32768 1048576",
+}
+
+
+def test_every_safe_sysctl(command: Command) -> None:
+    asked = [{"name": name, "value": value} for name, value in SYSCTLS.items()]
+    files = " ".join(f"/proc/sys/{name.replace('.', '/')}" for name in SYSCTLS)
+    done = run(command, f"cat {files}", securityContext={"sysctls": asked})
+    assert words(done).replace("\t", " ").splitlines() == list(SYSCTLS.values())
+
+
+def test_a_sysctl_that_the_kernel_refuses(command: Command, stopped: list[Run]) -> None:
+    asked = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "many"}]
+    waiting = command.run_json(pod("confined", shell("app", "true"), securityContext={"sysctls": asked}))
+    stopped.append(waiting)
+    waiting.err.until_line("FailedCreatePodSandBox", "ip_unprivileged_port_start: invalid argument")
 
 
 @pytest.mark.parametrize(("spec", "kind"), [({"hostPID": True}, "pid"), ({"hostIPC": True}, "ipc")])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import docker
 import pytest
 
-from integration.docker.registries import Registry, serving
+from integration.docker.registries import Registry
 from vkprovider.core.image_gc import ImagePolicy
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.node.clock import SystemClock
@@ -20,14 +19,6 @@ from vkprovider.node.image_volumes import ImageVolumes
 from vkprovider.node.pulled_images import PulledImages
 
 pytestmark = pytest.mark.docker
-
-
-@pytest.fixture
-def registry(client: docker.APIClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with serving(tmp_path_factory.mktemp("registry")) as port:
-        registry = Registry(client, port)
-        yield registry
-        registry.tidy()
 
 
 def published(registry: Registry, version: int) -> str:

@@ -20,19 +20,6 @@ pytestmark = pytest.mark.docker
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with serving(tmp_path_factory.mktemp("registry")) as port:
-        yield port
-
-
-@pytest.fixture
-def registry(client: docker.APIClient, port: int) -> Iterator[Registry]:
-    registry = Registry(client, port)
-    yield registry
-    registry.tidy()
-
-
-@pytest.fixture(scope="module")
 def private_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with serving(tmp_path_factory.mktemp("registry"), private=True) as port:
         yield port

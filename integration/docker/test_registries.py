@@ -24,19 +24,6 @@ pytestmark = pytest.mark.docker
 WAY_OUT = ["sh", "-c", "exit $VERSION"]
 
 
-@pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with serving(tmp_path_factory.mktemp("registry")) as port:
-        yield port
-
-
-@pytest.fixture
-def registry(client: docker.APIClient, port: int) -> Iterator[Registry]:
-    registry = Registry(client, port)
-    yield registry
-    registry.tidy()
-
-
 @pytest.fixture
 def relay(registry: Registry) -> Iterator[Relay]:
     with relaying(registry) as relay:

@@ -80,6 +80,18 @@ def test_the_timeline_is_written_as_a_picture(command: Command, tmp_path: Path) 
     assert "KILL" in texts
 
 
+def test_a_picture_that_cannot_be_written_costs_neither_the_exit_code_nor_the_next_run(command: Command) -> None:
+    file = command.file(pod("seven", shell("app", "exit 7")))
+    for _ in range(2):
+        run = command.run("--timeline", "/dev/full", file)
+        assert run.finish() == 7
+        assert run.err.all() == ["vkprovider: --timeline /dev/full: No space left on device"]
+        assert "container/app (app)  Terminated exit 7 (Error)" in str(run.out)
+        assert list((command.state_dir / "runs").iterdir()) == []
+    fine = command.run("--timeline", "/dev/full", command.file(HELLO))
+    assert fine.finish() == OWN_ERROR
+
+
 def test_kept_containers_can_be_looked_at_until_down(command: Command) -> None:
     file = command.file(pod("kept", shell("app", "echo kept; exit 3")))
     run = command.run("--keep", "-o", "json", file)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A second, newer Docker Engine on this machine, beside the one that may be running already: Engine 26.1 (API 1.45)
-# from Debian 13. It has a socket, data, a containerd and a bridge of its own, and leaves the firewall alone, so that
-# neither engine notices the other.
+# from Debian 13, or with VKPROVIDER_ENGINE=28.5 that one (API 1.51) from Debian unstable. It has a socket, data, a
+# containerd and a bridge of its own, and leaves the firewall alone, so that no engine notices another.
 #
 #   start-engine.sh          starts it unless it runs, and prints its DOCKER_HOST, and nothing else, on stdout
 #   start-engine.sh stop     stops it if it runs; its images are kept for the next time
@@ -12,10 +12,12 @@
 # DEBIAN_MIRROR, or else from debootstrap's own default.
 set -eu
 
-version=26.1
-suite=trixie
-bridge=vkp-engine
-address=10.213.26.1/24
+version=${VKPROVIDER_ENGINE:-26.1}
+case $version in
+26.1) suite=trixie bridge=vkp-engine address=10.213.26.1/24 ;;
+28.5) suite=sid bridge=vkp-engine-28 address=10.213.28.1/24 ;;
+*) echo "start-engine: there is no Engine $version to be had: 26.1 and 28.5 are known" >&2; exit 1 ;;
+esac
 
 cache=${VKPROVIDER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vkprovider}
 home=$cache/engine-$version

@@ -21,11 +21,12 @@ def client() -> Iterator[docker.APIClient]:
 
 @pytest.fixture(scope="session")
 def images(client: docker.APIClient) -> Iterator[tuple[str, str]]:
-    """Names of an image with a shell, and of one that wants to be stopped by USR1."""
+    """Names of an image with a shell, and of one that wants to be stopped by USR1. Nobody else has the same contents:
+    who removes an image by its id takes all its names."""
     session = uuid.uuid4().hex[:12]
     names = (f"vkprovider-contract/plain:{session}", f"vkprovider-contract/usr1:{session}")
-    load_image(client, names[0])
-    load_image(client, names[1], StopSignal="USR1")
+    load_image(client, names[0], Labels={"session": session})
+    load_image(client, names[1], Labels={"session": session}, StopSignal="USR1")
     yield names
     for name in names:
         client.remove_image(name, force=True)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
 
 import docker
 import pytest
 
-from tests.contract.benches import PATIENCE, Bench, DockerBench, said
+from tests.contract.benches import PATIENCE, Bench, DockerBench
 from vkprovider.engine.docker_engine import THREADS
 from vkprovider.engine.endpoint import find_endpoint
+from vkprovider.engine.streaming import Streaming
+from vkprovider.engine.streams import logs
+from vkprovider.engine.unary import Unary
 from vkprovider.model.create import LogLimits
-from vkprovider.model.engine import LogLine
+from vkprovider.model.engine import LogLine, LogTarget
+from vkprovider.model.refs import ContainerID
 
 pytestmark = pytest.mark.docker
 
@@ -24,8 +29,9 @@ SMALL = LogLimits(max_bytes=500_000, max_files=3)
 LARGER = LogLimits(max_bytes=1_000_000, max_files=5)  # it keeps all of FLOOD, and is rotated three times
 FLOOD = f"awk 'BEGIN {{ for (i = 0; i < {COUNT}; i++) printf \"%0100d\\n\", i }}'"
 SLOWLY = "n=0; while [ $n -lt 600 ]; do echo $n; n=$((n+1)); usleep 1000; done"
-FOLLOWERS = 100
-POOLS = 2 * THREADS + min(32, (os.cpu_count() or 1) + 4)  # the engine's and asyncio's, whatever is asked of them
+MANY = 100
+POOLS = 2 * 2 * THREADS + min(32, (os.cpu_count() or 1) + 4)  # of engines and of asyncio, whatever is asked of them
+Follow = Callable[[ContainerID], AsyncIterator[LogLine]]
 
 
 @pytest.fixture
@@ -63,28 +69,52 @@ async def test_where_to_begin_to_follow(bench: Bench) -> None:
     assert found == [line for line in everything if line.time >= since]
 
 
-async def test_following_many_takes_no_threads(bench: Bench) -> None:
+@pytest.fixture
+async def many(bench: DockerBench) -> AsyncIterator[list[ContainerID]]:
+    """Containers that run, have said their number, and say it again when they are told to end."""
+    names = [f"app-{number}" for number in range(MANY)]
+    scripts = [f"trap 'echo {name} ends; exit' TERM; echo {name}; sleep 1000 & wait" for name in names]
+    yield await asyncio.gather(*(bench.run(*each, network="host") for each in zip(names, scripts, strict=True)))
+    await asyncio.gather(*(bench.engine.remove(ContainerID(each)) for each in await asyncio.to_thread(bench.leftovers)))
+
+
+@pytest.fixture
+async def told() -> AsyncIterator[Follow]:
+    """As the engine itself follows, which is for where its files cannot be read."""
+    endpoint = await asyncio.to_thread(find_endpoint)
+    unary = Unary(endpoint, THREADS, PATIENCE)
+    streaming = Streaming(endpoint, unary)
+    yield partial(logs, unary, streaming, follow=True)
+    await streaming.close()
+    await unary.close()
+
+
+@pytest.mark.timeout(300)
+async def test_following_many_containers_takes_no_threads(
+    bench: DockerBench, many: list[ContainerID], told: Follow, tmp_path: Path
+) -> None:
+    """In the engine's files, by the engine's API, and into files for collectors."""
     before = threading.active_count()
-    container_id = await bench.run("app", "echo first; read word; echo $word; sleep 1000", stdin=True)
-    await said(bench, container_id)
-    heard: list[bytes] = []
-    all_heard = asyncio.Event()
+    targets = [LogTarget(path=str(tmp_path / f"{each}.log"), note=str(tmp_path / each)) for each in many]
+    heard: list[list[bytes]] = [[] for _ in range(2 * MANY)]
+    engine = bench.docker
+    streams = [engine.logs(each, follow=True) for each in many]
+    streams += map(told, many)
 
-    async def follow() -> None:
-        async with aclosing(bench.engine.logs(container_id, follow=True)) as lines:  # type: ignore[type-var]
-            async for line in lines:
-                heard.append(line.data)
-                if len(heard) in (FOLLOWERS, 2 * FOLLOWERS):
-                    all_heard.set()
+    async def follow(lines: AsyncIterator[LogLine], into: list[bytes]) -> None:
+        async for line in lines:
+            into.append(line.data)
 
-    async with asyncio.timeout(2 * PATIENCE), asyncio.TaskGroup() as group:
-        followers = [group.create_task(follow()) for _ in range(FOLLOWERS)]
-        await all_heard.wait()
+    async with asyncio.timeout(6 * PATIENCE), asyncio.TaskGroup() as group:
+        for lines, into in zip(streams, heard, strict=True):
+            group.create_task(follow(lines, into))
+        for each, target in zip(many, targets, strict=True):
+            group.create_task(engine.copy_log(each, target))
+        while not all(heard):  # noqa: ASYNC110  they follow by many ways
+            await asyncio.sleep(0.02)
         assert threading.active_count() - before <= POOLS
-        all_heard.clear()
-        async with bench.engine.open_attach(container_id, stdin=True) as streams:
-            await streams.write(b"word\n")
-            await all_heard.wait()
-        for follower in followers:
-            follower.cancel()
-    assert heard == [b"first\n"] * FOLLOWERS + [b"word\n"] * FOLLOWERS
+        await asyncio.gather(*(engine.signal(each, "TERM") for each in many))
+    said = [[f"app-{number}\n".encode(), f"app-{number} ends\n".encode()] for number in range(MANY)]
+    assert heard == 2 * said
+    written = [(await asyncio.to_thread(Path(target.path).read_bytes)).splitlines(keepends=True) for target in targets]
+    assert [[line.split(b" ", 3)[3] for line in lines] for lines in written] == said

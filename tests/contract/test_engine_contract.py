@@ -11,7 +11,7 @@ from tests.contract.benches import NOBODY, TRAP, TRAPPED, Bench, eventually, fai
 from tests.fakes.programs import Program, Reaction, ends
 from vkprovider.errors import EngineConflict, EngineError, EngineNotFound, EngineUnavailable
 from vkprovider.model.create import Limits, Mount
-from vkprovider.model.observed import Run
+from vkprovider.model.observed import Glance, Run
 
 # --- the engine and its pods ------------------------------------------------------------------------------------
 
@@ -29,17 +29,40 @@ async def test_info_tells_the_runtime_facts(bench: Bench):
 
 
 async def test_pods_are_those_with_containers_dead_or_alive(bench: Bench):
-    assert await bench.engine.pods() == frozenset()
+    assert await bench.engine.pods() == {}
     created = await bench.create("never-started")
-    assert await bench.engine.pods() == {bench.uid}
+    assert (await bench.engine.pods()).keys() == {bench.uid}
     await bench.engine.remove(created)
-    assert await bench.engine.pods() == frozenset()
+    assert await bench.engine.pods() == {}
+
+
+async def test_a_list_shows_what_happens_and_nothing_else(bench: Bench):
+    async def glance() -> Glance:
+        return (await bench.engine.pods())[bench.uid]
+
+    container_id = await bench.create()
+    created = await glance()
+    assert not created.fresh
+    await bench.engine.start(container_id)
+    started = await glance()
+    assert await glance() == started
+    await bench.engine.signal(container_id, "KILL")
+    await bench.ended(container_id)
+    ended = await glance()
+    sandbox = await bench.run_sandbox()
+    joined = await glance()
+    assert joined.shown > ended.shown
+    await bench.engine.remove(sandbox)
+    assert await glance() == ended
+    assert len({created.shown, started.shown, ended.shown}) == 3
+    assert started.fresh
+    assert ended.fresh
 
 
 async def test_another_nodes_pods_are_not_seen(bench: Bench):
     other = bench.another_node()
     await bench.run()
-    assert await other.engine.pods() == frozenset()
+    assert await other.engine.pods() == {}
     assert (await other.engine.observe(bench.uid)).containers == ()
     await other.engine.close()
 
@@ -183,11 +206,20 @@ async def test_a_sandbox_on_the_hosts_network_is_ready_without_an_address(bench:
     assert (sandbox.ready, sandbox.ips) == (True, ())
 
 
+async def test_a_sandbox_shows_its_runtime(bench: Bench):
+    runtimes = (await bench.engine.info()).runtimes
+    assert "runc" in runtimes
+    for attempt, runtime in enumerate(("", *runtimes)):
+        await bench.create("POD", attempt=attempt, runtime=runtime)
+    shown = [sandbox.runtime for sandbox in (await bench.engine.observe(bench.uid)).sandboxes][::-1]
+    assert shown == ["runc", *runtimes]
+
+
 async def test_joining_a_sandbox_that_is_gone(bench: Bench):
     sandbox_id = await bench.run_sandbox()
     container_id = await bench.create(network=f"container:{sandbox_id}")
     await bench.engine.remove(sandbox_id)
-    with pytest.raises(EngineNotFound):
+    with pytest.raises(EngineError):  # engines from 28 on do not say more
         await bench.engine.start(container_id)
     state = await bench.see(container_id)
     assert state is not None
@@ -355,7 +387,7 @@ async def test_where_a_volume_lies(bench: Bench):
 async def test_a_tool_does_its_work_and_is_gone(bench: Bench, tmp_path: Path):
     (tmp_path / "file").write_text("x")
     await bench.engine.run_tool(["chmod", "640", str(tmp_path / "file")], str(tmp_path))
-    assert await bench.engine.pods() == frozenset()
+    assert await bench.engine.pods() == {}
 
 
 async def test_a_tool_that_fails_says_why(bench: Bench, tmp_path: Path):

@@ -126,7 +126,7 @@ def test_an_engine_that_is_down(bench: FakeBench):
     with pytest.raises(EngineUnavailable):
         drive(bench.engine.pods())
     bench.fake.down = False
-    assert drive(bench.engine.pods()) == frozenset()
+    assert drive(bench.engine.pods()) == {}
 
 
 def test_a_call_that_fails_before_or_after_its_work(bench: FakeBench):

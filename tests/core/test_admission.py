@@ -116,6 +116,12 @@ def test_a_sidecar_counts_beside_the_app() -> None:
             "SupplementalGroupsPolicy=Strict is not supported in this node",
         ),
         (
+            pod(container("app"), hostUsers=False),
+            NODE,
+            "UnsupportedField",
+            "can't set `spec.hostUsers: false`, runtime does not support user namespaces",
+        ),
+        (
             pod(container("app")),
             on(shutting_down=True),
             "NodeShutdown",
@@ -227,9 +233,9 @@ def test_a_forbidden_sysctl_is_refused() -> None:
 
 
 def test_fields_without_which_the_pod_would_be_wrong_are_refused_by_name() -> None:
-    given = pod(container("app"), runtimeClassName="gvisor", hostUsers=False)
+    given = pod(container("app", volumeDevices=[{"name": "a"}]), resourceClaims=[{"name": "gpu"}])
     refusal = "known to Kubernetes, but vkprovider does not honour it"
-    message = f"spec.runtimeClassName: {refusal}; spec.hostUsers: {refusal}"
+    message = f"spec.containers[0].volumeDevices: {refusal}; spec.resourceClaims: {refusal}"
     assert admit(given, NODE, []) == Rejection(reason="UnsupportedField", message=message)
 
 

@@ -330,3 +330,23 @@ def test_init_containers_and_sidecars_are_planned_alike() -> None:
 def test_a_stop_signal_of_its_own() -> None:
     assert app(lifecycle={"stopSignal": "SIGINT"}).stop_signal == "SIGINT"
     assert app(lifecycle={}).stop_signal == app().stop_signal == ""
+
+
+def test_a_runtime_is_that_of_the_whole_pod() -> None:
+    of = pod(container("app"), runtimeClassName="gpu")
+    assert plan_sandbox(of, NODE, attempt=0, image="pause", runtime="nvidia").runtime == "nvidia"
+    start = msgspec.structs.replace(START, runtime="nvidia")
+    assert plan_container(of, of.spec.containers[0], start, NODE, NOTHING).runtime == "nvidia"
+    with pytest.raises(Fault, match="the runtime of the pod's sandbox cannot be seen now"):
+        created(of)
+
+
+def test_mounts_are_read_only_in_depth_where_the_pods_runtime_can_make_them_so() -> None:
+    mount = {"name": "v", "mountPath": "/v", "readOnly": True, "recursiveReadOnly": "IfPossible"}
+    of = pod(container("app", volumeMounts=[mount]))
+    gathered = Gathered(mounts=(Mount(source="/s", target="/v", read_only=True),))
+    node = msgspec.structs.replace(NODE, recursive_read_only=("runc",))
+    for runtime, deep in (("runc", True), ("old", False)):
+        start = msgspec.structs.replace(START, runtime=runtime)
+        (made,) = plan_container(of, of.spec.containers[0], start, node, gathered).mounts
+        assert made.recursive_read_only is deep

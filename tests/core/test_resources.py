@@ -184,6 +184,14 @@ def test_limits_of_a_pod() -> None:
     assert pod_limits(pod(container("app", **asking({"cpu": "1"}))).spec, 9) == Limits(cpu_shares=1024, pids=9)
 
 
+def test_the_overhead_of_a_runtime_is_on_top() -> None:
+    over = {"cpu": "500m", "memory": "1Gi"}
+    both = pod_limits(pod(container("app"), **whole(None, BOTH), overhead=over).spec)
+    assert both == Limits(cpu_shares=1024, cpu_quota=100_000, memory=2 * GI)
+    half = pod_limits(pod(container("app"), **whole(None, {"memory": "1Gi"}), overhead=over).spec)
+    assert half == Limits(cpu_shares=512, cpu_quota=0, memory=2 * GI)
+
+
 def test_what_is_said_where_they_cannot_be_kept() -> None:
     two = pod(container("a"), container("b"), **whole(None, {"memory": "1Gi"}))
     assert unshared_limits(two.spec).startswith("the limits of the pod as a whole (memory 1Gi) hold for each of its")

@@ -20,7 +20,7 @@ from vkprovider.core.actions import (
     StartFailed,
 )
 from vkprovider.core.decide import decide
-from vkprovider.core.record import ImageReady, PodMemory
+from vkprovider.core.record import ImageReady, PodMemory, PodRecord, Stop
 from vkprovider.core.view import PodView, Verdicts
 from vkprovider.model.observed import ContainerState, Run
 from vkprovider.model.pod import Pod
@@ -96,6 +96,26 @@ def test_a_container_in_an_unknown_state_is_killed_before_it_is_restarted(policy
     assert starts(unknown) == []
     message = 'Container is in "unknown" state, try killing it before restart'
     assert [(e.reason, e.message) for e in unknown.events] == [("Killing", message)]
+
+
+def test_a_container_that_is_being_started_may_be_out_of_sight():
+    """An engine that takes long over a start shows nothing of the container until it is done."""
+    p = pod(container("app"), policy="Never")
+    (start,) = decide(given(p, memory=pulled(p, "app", attempt=0))).actions
+    assert isinstance(start, StartContainer)
+    decision = decide(given(p, state(p, "app", Run.UNKNOWN), in_flight={"app": start}))
+    assert decision.actions == ()
+    assert decision.events == ()
+    assert decision.wake_at is not None
+
+
+def test_what_could_not_be_seen_is_looked_at_again():
+    p = pod(container("app"))
+    unseen = state(p, "app", Run.UNKNOWN)
+    killed = Stop(cause="unknown", term_at=at(90), kill_at=at(95), term_sent=True, kill_sent=True)
+    record = PodRecord(start_time=at(0), stops={unseen.id: killed})
+    assert decide(given(p, unseen, record=record)).wake_at == at(130)
+    assert decide(given(p, *running(p, "app"))).wake_at is None
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -58,6 +58,14 @@ def test_an_image_is_pulled_then_the_container_started():
     assert start == StartContainer(key="app", attempt=0, sandbox_id=SANDBOX, image_id="i", backoff_seconds=0)
 
 
+def test_a_container_has_the_runtime_of_its_sandbox():
+    ready = PodMemory(volumes_ready=True, images={"app": ImageReady(attempt=0, image="busybox:1.28", image_id="i")})
+    slow = msgspec.structs.replace(sandbox(), runtime="slow")
+    (start,) = decide(given(pod(container("app")), sandboxes=(slow,), memory=ready)).actions
+    assert isinstance(start, StartContainer)
+    assert start.runtime == "slow"
+
+
 MIXED = pod(
     container("app1"),
     marked("m1"),

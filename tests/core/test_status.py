@@ -12,7 +12,7 @@ from tests.core.told import EXEC, published
 from vkprovider.core.actions import StartFailed
 from vkprovider.core.decide import decide
 from vkprovider.core.record import PodMemory, PodRecord
-from vkprovider.core.view import Verdicts
+from vkprovider.core.view import CoreSettings, Verdicts
 from vkprovider.core.waiting import go_duration
 from vkprovider.model.observed import ContainerState, Run
 from vkprovider.model.pod import Pod
@@ -23,6 +23,16 @@ ALWAYS = pod(container("app"), policy="Always")
 
 def shown(of: Pod, *instances: ContainerState, name: str = "app", **more: Any) -> dict[str, Any]:
     return published(decide(given(of, *instances, **more)), name)
+
+
+def test_a_mount_is_shown_as_read_only_in_depth_where_the_runtime_makes_it_so() -> None:
+    mount = {"name": "v", "mountPath": "/v", "readOnly": True, "recursiveReadOnly": "IfPossible"}
+    of = pod(container("app", volumeMounts=[mount]))
+    settings = CoreSettings(node_name="node", recursive_read_only=("", "runc"))
+    for there, mode in (((), "Enabled"), (("runc",), "Enabled"), (("old",), "Disabled")):
+        sandboxes = tuple(msgspec.structs.replace(sandbox(), runtime=runtime) for runtime in there)
+        (status,) = shown(of, settings=settings, sandboxes=sandboxes)["volumeMounts"]
+        assert status["recursiveReadOnly"] == mode
 
 
 def waiting(of: Pod, *instances: ContainerState, name: str = "app", **more: Any) -> str:

@@ -126,3 +126,21 @@ def test_the_objects_of_volumes_and_variables_are_followed_until_the_end_begins(
     assert step(POD, PodMemory()).objects == followed
     assert step(deleted(POD), PodMemory(volumes_ready=True)).objects == frozenset()
     assert decide(given(POD, exited(POD, "app"))).objects == frozenset()
+
+
+def test_authorities_and_the_pods_own_certificate_are_followed() -> None:
+    sources = [
+        {"clusterTrustBundle": {"name": "ca", "path": "ca"}},
+        {"clusterTrustBundle": {"signerName": "a.b/c", "path": "all"}},
+        {"podCertificate": {"signerName": "a.b/c", "keyType": "ED25519", "keyPath": "key"}},
+    ]
+    trusting = pod(container("app"), volumes=[{"name": "v", "projected": {"sources": sources}}])
+    refs = {
+        ObjectRef("ClusterTrustBundle", "", "ca"),
+        ObjectRef("ClusterTrustBundleList", "", "a.b/c"),
+        ObjectRef("PodCertificate", "default", "v/2"),
+    }
+    assert step(trusting, PodMemory()).objects == refs
+    for ref in refs:
+        changed = step(trusting, PodMemory(volumes_ready=True), news=(a.ObjectChanged(ref=ref),))
+        assert changed.actions == (a.PrepareVolumes(version=1),)

@@ -119,6 +119,16 @@ def test_what_concerns_the_host(spec: dict[str, Any], fields: dict[str, Any]):
             },
         ),
         (
+            Mount(source="/a", target="/c", read_only=True, recursive_read_only=True),
+            {
+                "Type": "bind",
+                "Source": "/a",
+                "Target": "/c",
+                "ReadOnly": True,
+                "BindOptions": {"ReadOnlyForceRecursive": True},
+            },
+        ),
+        (
             Mount(source="vol", target="/c", volume=True),
             {
                 "Type": "volume",
@@ -146,6 +156,12 @@ def test_what_concerns_the_host(spec: dict[str, Any], fields: dict[str, Any]):
 )
 def test_mounts(mount: Mount, expected: dict[str, Any]):
     assert body(mounts=(mount,))["HostConfig"]["Mounts"] == [expected]
+
+
+def test_an_image_that_is_mounted_twice_is_called_otherwise_the_second_time():
+    mounts = tuple(Mount(source=source, target="/c", image=True) for source in ("sha256:123", "sha256:9", "sha256:123"))
+    made = body(mounts=mounts)["HostConfig"]["Mounts"]
+    assert [mount["Source"] for mount in made] == ["sha256:123", "sha256:9", "sha256:12"]
 
 
 def test_ports_are_exposed_and_bound():

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -23,32 +24,38 @@ MIB = 1 << 20
 
 
 class Driver:
-    """What Docker's json-file driver does, with three files."""
+    """What Docker's json-file driver does with so many files."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, files: int = 3) -> None:
         self.path = directory / "json.log"
         self.path.touch()
+        self.files = files
         self.number = 0
+        self.fraction = "5"
 
     def say(self, count: int = 1, end: str = "\n") -> None:
         with self.path.open("a") as file:
             for _ in range(count):
-                time = f"2025-01-01T00:{self.number // 60 % 60:02}:{self.number % 60:02}.5Z"
+                time = f"2025-01-01T00:{self.number // 60 % 60:02}:{self.number % 60:02}.{self.fraction}Z"
                 file.write(json.dumps({"log": f"{self.number}{end}", "stream": "stdout", "time": time}) + "\n")
                 self.number += 1
 
     def rotate(self) -> None:
-        (self.path.parent / "json.log.2").unlink(missing_ok=True)
-        for old, new in (("json.log.1", "json.log.2"), ("json.log", "json.log.1")):
-            if (self.path.parent / old).exists():
-                (self.path.parent / old).rename(self.path.parent / new)
+        """It does so before it writes more than fits, and so never to an empty file."""
+        if not self.path.stat().st_size:
+            return
+        names = [self.path, *(self.path.with_name(f"json.log.{number}") for number in range(1, self.files))]
+        names[-1].unlink(missing_ok=True)
+        for old, new in reversed(tuple(pairwise(names))):
+            if old.exists():
+                old.rename(new)
         self.path.touch()
 
 
 class Bench:
-    def __init__(self, directory: Path, max_bytes: int = MIB) -> None:
+    def __init__(self, directory: Path, max_bytes: int = MIB, files: int = 3) -> None:
         self.target = directory / "0.log"
-        self.driver = Driver(directory)
+        self.driver = Driver(directory, files)
         self._order = Order(
             id="a",
             source=str(self.driver.path),
@@ -125,7 +132,7 @@ def test_whoever_dies_whenever_nothing_is_lost_or_doubled(seed: int, tmp_path_fa
         if life % 2:
             bench.copy_all()  # else the driver would throw away what is not copied yet
         with bench.copy() as copy:
-            assert copy.complete
+            assert not copy.missed()
             bench.driver.say(random.randrange(5))
             if life % 2 and random.random() < 0.6:
                 bench.driver.rotate()
@@ -154,27 +161,87 @@ def test_a_large_log_is_begun_anew_and_some_are_kept(tmp_path: Path) -> None:
     assert numbers == list(range(numbers[0], 240))
 
 
-def test_two_rotations_within_a_second(tmp_path: Path) -> None:
+def test_rotations_within_a_second(tmp_path: Path) -> None:
+    """The second is named by its nanoseconds too; the file grows where these are taken."""
     bench = Bench(tmp_path, max_bytes=100)
     for _ in range(5):
         bench.driver.number = 0
         bench.driver.say(10)
         bench.copy_all()
     assert bench.numbers() == [*range(10)] * 5
-    assert len(list(tmp_path.glob("0.log*"))) == 2
+    names = [file.name for file in sorted(tmp_path.glob("0.log.*"))]
+    assert names == ["0.log.20250101-000009", "0.log.20250101-000009.500000000"]
 
 
-def test_a_position_that_is_gone(bench: Bench) -> None:
-    bench.driver.say()
-    bench.copy_all()
-    for _ in range(3):
-        bench.driver.rotate()
-        bench.driver.say()
+def test_however_much_is_said_in_a_second_so_much_is_kept(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_bytes=1000)
+    for nanosecond in range(50):
+        bench.driver.fraction = f"{nanosecond + 1:09}"
+        bench.driver.number = 0
+        bench.driver.say(30)
+        bench.copy_all()
+        sizes = [file.stat().st_size for file in tmp_path.glob("0.log*")]
+        assert len(sizes) <= 3
+        assert max(sizes) <= 2 * 1000
+    assert bench.numbers() == [*range(30)] * 2
+
+
+@pytest.mark.parametrize("files", [2, 3])
+@given(seed=st.integers(0, 2**32))
+def test_who_lags_behind_loses_nothing(files: int, seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """It has got hold of each file while that was there, and reads it long after."""
+    random, bench = Random(seed), Bench(tmp_path_factory.mktemp("bench"), files=files)
     with bench.copy() as copy:
-        assert not copy.complete
+        for _ in range(20):
+            bench.driver.say(random.randrange(1, 4))
+            for _ in range(random.randrange(files)):
+                bench.driver.rotate()
+                bench.driver.say()
+            copy.look()
+            if random.random() < 0.1:
+                copy.step()
         while copy.step():
             pass
-    assert bench.numbers() == [0, 1, 2, 3]
+        assert not copy.missed()
+    assert bench.numbers() == list(range(bench.driver.number))
+
+
+@pytest.mark.parametrize("files", [2, 3])
+def test_what_is_rotated_away_between_two_looks_is_told_to_be_missed(tmp_path: Path, files: int) -> None:
+    bench = Bench(tmp_path, files=files)
+    bench.driver.say()
+    with bench.copy() as copy:
+        for _ in range(files + 2):
+            bench.driver.rotate()
+            bench.driver.say()
+        while copy.step():
+            pass
+        assert (copy.missed(), copy.missed()) == (True, False)
+        bench.driver.rotate()
+        bench.driver.say()
+        assert copy.step()
+        assert not copy.missed()
+    assert bench.numbers() == [0, *range(3, files + 4)]
+
+
+@pytest.mark.parametrize("files", [2, 3])
+def test_who_dies_while_it_lags_loses_what_the_driver_has_removed(tmp_path: Path, files: int) -> None:
+    bench = Bench(tmp_path, files=files)
+    bench.driver.say(3)
+    bench.copy_all()
+    with bench.copy() as copy:
+        for _ in range(files + 2):
+            bench.driver.say(3)
+            bench.driver.rotate()
+            copy.look()
+    with bench.copy() as copy:
+        assert copy.missed()
+        while copy.step():
+            pass
+        assert not copy.missed()
+    there = bench.numbers()
+    end = bench.driver.number
+    assert there == [0, 1, 2, *range(end - 3 * (files - 1), end)]
 
 
 def test_last_words(bench: Bench) -> None:

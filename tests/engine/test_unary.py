@@ -66,7 +66,7 @@ async def test_an_engine_that_comes_back_is_used_again(tmp_path: Path):
     engine = DockerEngine("node", scripted.url, timeout=5)
     for _ in range(3):
         async with serving(scripted):
-            assert await engine.pods() == frozenset()
+            assert await engine.pods() == {}
         with pytest.raises(EngineUnavailable):
             await engine.pods()
     await engine.close()

@@ -64,6 +64,7 @@ class FakeApiServer:
             "tokenreviews": {"authenticated": False},
             "subjectaccessreviews": {"allowed": True},
         }
+        self.served: dict[str, list[str]] = {}  # the kinds that a group's version is said to have
         self._faults: list[Fault] = []
         self._held: dict[str, asyncio.Event] = {}
         self._changed = asyncio.Event()
@@ -178,6 +179,8 @@ class FakeApiServer:
 
     def _act(self, asked: Asked) -> Json:
         store, key = self.store, asked.key
+        if not key.plural:
+            return self._version(key.name)
         if asked.verb == "get":
             return store.read(key)
         if asked.verb == "list":
@@ -190,9 +193,16 @@ class FakeApiServer:
             if key.plural in self.reviews:
                 return asked.body | {"status": self.reviews[key.plural]}
             return store.create(key, asked.body)
+        if asked.verb == "update":
+            return store.replace(key, asked.body)
         if asked.verb == "patch":
             return store.patch(key, asked.subresource, asked.body)
         return store.delete(key, asked.body or {})
+
+    def _version(self, name: str) -> Json:
+        if name not in self.served:
+            raise RefusedError(404, "NotFound", "the server could not find the requested resource")
+        return {"kind": "APIResourceList", "resources": [{"name": plural} for plural in self.served[name]]}
 
     async def _watch(self, request: web.Request, asked: Asked) -> web.StreamResponse:
         version = int(asked.query.get("resourceVersion", "0"))
@@ -237,13 +247,15 @@ def write_kubeconfig(path: Path, url: str, token: str = "") -> Path:
 
 def _understood(request: web.Request, body: bytes) -> Asked:
     parts = request.path.strip("/").split("/")
+    if parts[0] == "apis" and len(parts) == 3:
+        return Asked("get", Key("", "", "/".join(parts[1:])), "", {}, None)
     parts = parts[2:] if parts[0] == "api" else parts[3:]
     namespace = ""
     if parts[0] == "namespaces" and len(parts) > 2:
         namespace, parts = parts[1], parts[2:]
     plural, name, subresource = (*parts, "", "")[:3]
     query = dict(request.query)
-    verbs = {"GET": "get" if name else "list", "POST": "create", "PATCH": "patch", "DELETE": "delete"}
+    verbs = {"GET": "get" if name else "list", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
     verb = "watch" if query.get("watch") == "true" else verbs[request.method]
     return Asked(verb, Key(plural, namespace, name), subresource, query, msgspec.json.decode(body) if body else None)
 

@@ -54,6 +54,7 @@ class ApiStore:
         self.oldest = 0
         self.changed: Callable[[], None] = lambda: None
         self._uids = itertools.count(1)
+        self._names = itertools.count(1)
 
     # --- what a test does -------------------------------------------------------------------------------------
 
@@ -91,11 +92,17 @@ class ApiStore:
         return self.objects[key]
 
     def create(self, key: Key, raw: Json) -> Json:
-        key = key._replace(name=raw["metadata"]["name"])
+        wish = raw["metadata"]
+        key = key._replace(name=wish.get("name") or f"{wish['generateName']}{next(self._names)}")
         if key in self.objects:
             raise RefusedError(409, "AlreadyExists", f'{key.plural} "{key.name}" already exists')
-        metadata = raw["metadata"] | {"uid": f"uid-{next(self._uids)}"}
+        metadata = wish | {"name": key.name, "uid": f"uid-{next(self._uids)}"}
         return self._write("ADDED", key, raw | {"metadata": metadata})
+
+    def replace(self, key: Key, raw: Json) -> Json:
+        if raw["metadata"]["resourceVersion"] != self.read(key)["metadata"]["resourceVersion"]:
+            raise RefusedError(409, "Conflict", "the object has been modified")
+        return self._write("MODIFIED", key, raw)
 
     def patch(self, key: Key, subresource: str, patch: Json) -> Json:
         before = self.read(key)

@@ -13,7 +13,7 @@ from tests.fakes.programs import Program
 from vkprovider.model.create import ContainerCreate, Limits
 from vkprovider.model.engine import LogLine
 from vkprovider.model.labels import SANDBOX_TYPE, ContainerIdentity, decode_resources
-from vkprovider.model.observed import ContainerState, PodObservation, Run, SandboxState
+from vkprovider.model.observed import ContainerState, Glance, PodObservation, Run, SandboxState
 from vkprovider.model.refs import ContainerID, PodKey, PodUID
 
 START_FAILED = 128
@@ -126,7 +126,24 @@ class FakeContainer:
     def sandbox(self) -> SandboxState:
         on_host = self.spec.network == "host"
         ips = (self.ip,) if self.running and not on_host else ()
-        return SandboxState(id=self.id, attempt=self.attempt, ready=self.running, created_at=self.created_at, ips=ips)
+        return SandboxState(
+            id=self.id,
+            attempt=self.attempt,
+            ready=self.running,
+            created_at=self.created_at,
+            ips=ips,
+            runtime=self.spec.runtime or "runc",
+        )
+
+    @property
+    def shown(self) -> str:
+        """All of its state that a list shows, but the time."""
+        return f"{self._run()} {self.exit_code} {self.ip if self.running else ''}"
+
+    @property
+    def changed_at(self) -> datetime | None:
+        """Since when it is as it is; None where it has never been started."""
+        return self.started_at if self.running else self.finished_at
 
     def _run(self) -> Run:
         if self.running:
@@ -148,4 +165,13 @@ def observation(containers: Iterable[FakeContainer], unknown: Set[ContainerID]) 
         sandboxes=tuple(c.sandbox() for c in newest_first if c.is_sandbox),
         containers=tuple(c.state(unknown=c.id in unknown) for c in newest_first if not c.is_sandbox),
         pod=next((PodKey(i.pod_namespace, i.pod_name) for i in (c.identity for c in newest_first) if i), None),
+    )
+
+
+def glance(containers: Iterable[FakeContainer], now: datetime) -> Glance:
+    """All of a pod, as a list shows it."""
+    of_pod = tuple(containers)
+    return Glance(
+        shown=frozenset(f"{c.id} {c.shown}" for c in of_pod),
+        fresh=any(c.changed_at is not None and now - c.changed_at < timedelta(minutes=1) for c in of_pod),
     )

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Protocol
 
-from tests.fakes.containers import FakeContainer, observation
+from tests.fakes.containers import FakeContainer, glance, observation
 from tests.fakes.images import FakeImages
 from tests.fakes.journal import Call
 from tests.fakes.programs import KILLED, Program
@@ -23,7 +23,7 @@ from vkprovider.errors import EngineConflict, EngineError, EngineNotFound, Engin
 from vkprovider.model import labels as keys
 from vkprovider.model.create import ContainerCreate, Limits
 from vkprovider.model.engine import EngineInfo, ExecResult, LogLine, LogTarget
-from vkprovider.model.observed import PodObservation
+from vkprovider.model.observed import Glance, PodObservation
 from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.model.usage import RunningContainer
 
@@ -37,6 +37,7 @@ _INFO = EngineInfo(
     operating_system="Fake Linux",
     cpus=2,
     memory=4 << 30,
+    runtimes=("runc", "slow"),
 )
 
 
@@ -129,9 +130,10 @@ class FakeEngine(FakeImages):
         with self._call("info", ""):
             return _INFO
 
-    async def pods(self) -> frozenset[PodUID]:
+    async def pods(self) -> Mapping[PodUID, Glance]:
         with self._call("pods", ""):
-            return frozenset(c.pod_uid for c in self.containers.values() if self._own(c))
+            uids = {c.pod_uid for c in self.containers.values() if self._own(c)}
+            return {uid: glance(self._of(uid), self._clock.now()) for uid in uids}
 
     async def observe(self, uid: PodUID) -> PodObservation:
         with self._call("observe", uid):

@@ -33,7 +33,15 @@ SYSTEM = FileSystem(
 )
 READING = Reading(
     cpu=CpuUsage(total=2_500_000_000, user=2_000_000_000, system=500_000_000, shares=1024, period=100_000),
-    memory=MemoryUsage(usage=30 << 20, working_set=20 << 20, rss=10 << 20, cache=5 << 20),
+    memory=MemoryUsage(
+        usage=30 << 20,
+        working_set=20 << 20,
+        rss=10 << 20,
+        cache=5 << 20,
+        active_file=1 << 20,
+        inactive_file=4 << 20,
+        kernel=2 << 20,
+    ),
     processes=2,
     threads=3,
 )
@@ -43,6 +51,8 @@ MACHINE = MachineUsage(
     nanocores=1_500_000_000,
     cpu=CpuUsage(total=900 * 10**9, user=600 * 10**9, system=300 * 10**9),
     cpus=4,
+    cores=2,
+    sockets=1,
     memory=MemoryUsage(usage=6 * GIB, working_set=5 * GIB, rss=3 * GIB),
     capacity=16 * GIB,
     threads=300,

@@ -175,6 +175,17 @@ async def test_a_wrong_kubeconfig_is_named_and_read_again_when_it_is_right(
     await api.aclose()
 
 
+async def test_who_has_no_kubeconfig_is_told_what_to_give(
+    tmp_path: Path, clock: QuickClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    api = ApiClient(clock)
+    with pytest.raises(ApiUnauthorized, match=r"/\.kube/config: it does not exist: give --kubeconfig FILE; .* --kind$"):
+        await api.list(PODS.at())
+    await api.aclose()
+
+
 async def test_a_renewed_token_is_taken_up_when_the_old_one_is_refused(
     server: FakeApiServer, tmp_path: Path, clock: QuickClock
 ) -> None:
@@ -294,9 +305,10 @@ def test_the_package_is_not_imported_before_it_is_needed() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-async def test_who_wants_to_know_is_told_of_every_answer(server: FakeApiServer, api: ApiClient) -> None:
+async def test_who_wants_to_know_is_told_of_every_answer(server: FakeApiServer, tmp_path: Path) -> None:
     told: list[tuple[str, str, str]] = []
-    api.answered = lambda method, host, code, seconds: told.append((method, host, code))
+    kubeconfig = str(write_kubeconfig(tmp_path / "kubeconfig", server.url))
+    api = ApiClient(QuickClock(), kubeconfig, answered=lambda method, host, code, _: told.append((method, host, code)))
     server.store.put("pods", pod("web"))
     await api.get(WEB)
     server.fail("get", "pods", 503)
@@ -305,4 +317,5 @@ async def test_who_wants_to_know_is_told_of_every_answer(server: FakeApiServer, 
             await api.get(WEB)
         await server.stop()
     host = server.url.removeprefix("http://").removeprefix("https://")
+    await api.aclose()
     assert told == [("GET", host, code) for code in ("200", "503", "<error>")]

@@ -13,9 +13,11 @@ from tests.fakes.api_server import PATIENCE, FakeApiServer
 from tests.kube.quick_clock import QuickClock
 from vkprovider.errors import ApiError, ApiForbidden, ApiUnavailable, NotGranted
 from vkprovider.kube import grants
+from vkprovider.kube.certificate_requests import CertificateRequests
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.granted_objects import GrantedObjects
 from vkprovider.kube.objects import KubeObjects
+from vkprovider.kube.pod_certificates import PodCertificates
 from vkprovider.kube.services import Services
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import ObjectRef
@@ -39,7 +41,8 @@ class Given:
     def __init__(self, server: FakeApiServer, api: ApiClient, clock: QuickClock) -> None:
         self.store = server.store
         self.server = server
-        self.objects = GrantedObjects(KubeObjects(api, clock, Services()), api, clock)
+        certificates = PodCertificates(CertificateRequests(api, clock, "n1", lambda: "n-uid"), clock)
+        self.objects = GrantedObjects(KubeObjects(api, clock, Services()), certificates, api, clock)
         self.told: list[ObjectRef] = []
         self._more = asyncio.Event()
         self.store.put("namespaces", {"metadata": {"name": "default"}})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ from tests.fakes.api_server import FakeApiServer, write_kubeconfig
 from tests.kube.machines import node_settings
 from tests.kube.quick_clock import QuickClock
 from vkprovider.errors import ApiUnauthorized
+from vkprovider.kube.client import ApiClient
 from vkprovider.kube.joining import join
 from vkprovider.kube.node_settings import NodeSettings
 
@@ -61,6 +63,23 @@ async def test_a_server_that_is_away_is_asked_until_it_answers(
     assert [line["log_level"] for line in logs] == ["warning", "info", "info"]
     assert "cannot create selfsubjectreviews" in logs[0]["error"]
     assert clock.waits == sorted(clock.waits)
+
+
+async def test_another_context_than_the_current_one(server: FakeApiServer, tmp_path: Path, clock: QuickClock) -> None:
+    path = write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:1")
+    config = msgspec.json.decode(path.read_bytes())
+    config["contexts"].append({"name": "mine", "context": {"cluster": "mine", "user": "fake"}})
+    config["clusters"].append({"name": "mine", "cluster": {"server": server.url}})
+    await asyncio.to_thread(path.write_bytes, msgspec.json.encode(config))
+    member, _ = await join(node_settings(kubeconfig=str(path), context="mine"), tmp_path / "pki", clock)
+    assert await member.api.server() == server.url
+    await member.aclose()
+
+
+async def test_a_service_account_has_no_contexts(monkeypatch: pytest.MonkeyPatch, clock: QuickClock) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    with pytest.raises(ApiUnauthorized, match="this pod: it has no contexts: give --kubeconfig FILE with --context"):
+        await ApiClient(clock, context="mine").server()
 
 
 @pytest.mark.parametrize("flag", ["kubeconfig", "bootstrap_kubeconfig"])

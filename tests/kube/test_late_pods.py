@@ -89,6 +89,7 @@ async def test_an_event_names_the_sets_that_would_have_injected_it(
     server.store.put("namespaces", {"metadata": {"name": "default", "labels": {"team": "a"}}})
     already = {"annotations": {"kruise.io/sidecarset-injected-list": "there"}}
     raw = server.store.put("pods", pod("web", uid="u1", metadata=already))
+    server.fail("list", "sidecarsets", 404)  # in the version of OpenKruise 1.3
     async with late(api, clock, Changed(raw)):
         await server.until(lambda: any(key.plural == "events" for key in server.store.objects))
     (event,) = [found for key, found in server.store.objects.items() if key.plural == "events"]
@@ -101,8 +102,8 @@ async def test_without_leave_it_gives_up_and_without_the_kind_there_is_no_event(
     api: ApiClient, server: FakeApiServer, clock: QuickClock
 ) -> None:
     raws = [server.store.put("pods", pod(name, uid=name)) for name in ("one", "two", "three")]
-    server.fail("list", "sidecarsets", 404)
-    server.fail("list", "sidecarsets", 403)
+    server.fail("list", "sidecarsets", 404, times=2)
+    server.fail("list", "sidecarsets", 403, times=2)
     async with late(api, clock, Changed(raws[0]), Changed(raws[1])):
         await server.until(lambda: labels(server, "two"))
     server.fail("patch", "pods", 403)

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tests.node.virtual_clock import T0
+from vkprovider.core.actions import PodEvent
 from vkprovider.kube.node_conditions import (
     RUNTIME_DOWN,
     SHUTTING_DOWN,
-    NodeEvent,
     node_conditions,
     same_conditions,
     transitions,
@@ -85,7 +85,7 @@ def test_transitions_tell_of_changes_only() -> None:
         "NodeHasInsufficientPID",
         "NodeNotReady",
     ]
-    assert [*transitions("vk", bad, fine)][-1] == NodeEvent(
+    assert [*transitions("vk", bad, fine)][-1] == PodEvent(
         type="Normal", reason="NodeReady", message="Node vk status is now: NodeReady"
     )
 

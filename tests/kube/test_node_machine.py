@@ -81,6 +81,6 @@ async def test_one_look_asks_the_engine_too(tmp_path: Path) -> None:
 
 
 async def test_the_address_on_the_way_to_a_server() -> None:
-    assert await address_towards("127.0.0.1", 6443) == "127.0.0.1"
+    assert await address_towards("https://127.0.0.1:6443") == "127.0.0.1"
     with pytest.raises(OSError, match=r"\S"):
-        await address_towards("no-such-host.invalid", 6443)
+        await address_towards("https://no-such-host.invalid:6443")

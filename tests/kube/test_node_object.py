@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 import pytest
@@ -85,7 +86,18 @@ def test_the_status() -> None:
         },
         "images": [{"names": ["busybox@sha256:1", "busybox:1.28"], "sizeBytes": 1000}],
         "declaredFeatures": ["ExtendWebSocketsToKubelet"],
+        "runtimeHandlers": [handler("")],
     }
+
+
+def handler(name: str, *, recursive: bool = False) -> dict[str, Any]:
+    return {"name": name, "features": {"recursiveReadOnlyMounts": recursive, "userNamespaces": False}}
+
+
+def test_the_runtimes_are_told_with_what_they_can_do() -> None:
+    engine = msgspec.structs.replace(ENGINE, runtimes=("nvidia", "runc"), recursive_read_only=("", "runc"))
+    told = node_status(machine(engine=engine), node_settings(), READY)["runtimeHandlers"]
+    assert told == [handler("", recursive=True), handler("nvidia"), handler("runc", recursive=True)]
 
 
 def test_what_is_reserved_is_not_allocatable() -> None:

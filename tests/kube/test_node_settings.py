@@ -179,6 +179,14 @@ def test_a_node_that_asks_for_its_certificate_needs_no_other_access(other: dict[
         load(NodeFlags(bootstrap_kubeconfig="b", **other))
 
 
+@pytest.mark.parametrize("other", [{"bootstrap_kubeconfig": "b"}, {"kind": ""}])
+def test_a_context_is_one_of_the_kubeconfig(other: dict[str, str]) -> None:
+    assert load(NodeFlags(context="c"), KUBECONFIG="k").context == "c"
+    flag = f"--{next(iter(other)).replace('_', '-')}"
+    with pytest.raises(ConfigError, match=f"^--context and {flag}: give one of them"):
+        load(NodeFlags(context="c", **other))
+
+
 def test_the_certificate_of_the_nodes_api_comes_with_its_key() -> None:
     variables = {
         "APISERVER_CERT_LOCATION": "a.crt",

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tests.fakes.api_server import PATIENCE, FakeApiServer
 from tests.kube.pods import pod
 from tests.kube.quick_clock import T0, QuickClock
 from vkprovider.core.record import PodRecord
-from vkprovider.errors import ApiForbidden, ApiInvalid
+from vkprovider.errors import ApiError, ApiForbidden, ApiInvalid
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.lasting_checkpoint import LastingCheckpoint
 from vkprovider.kube.objects import KubeObjects
@@ -159,6 +159,51 @@ async def test_watches_leave_room_for_requests_however_many_they_are(store: Give
     store.follow(ONE, *refs)
     await store.server.until(lambda: store.server.watches == len(refs))
     assert await store.value() is None
+
+
+BUNDLE = ObjectRef("ClusterTrustBundle", "", "plain")
+BUNDLES = ObjectRef("ClusterTrustBundleList", "", "example.com/a")
+
+
+def put_bundle(server: FakeApiServer, name: str, signer: str = "") -> None:
+    server.store.put("clustertrustbundles", {"metadata": {"name": name}, "spec": {"signerName": signer}})
+
+
+def bundles_in(raw: Mapping[str, Any] | None) -> list[str]:
+    return sorted(each["metadata"]["name"] for each in (raw or {})["items"])
+
+
+async def test_bundles_of_authorities_by_name_and_by_signer(store: Given) -> None:
+    server, objects = store.server, store.objects
+    server.served["certificates.k8s.io/v1beta1"] = ["certificatesigningrequests", "clustertrustbundles"]
+    for name, signer in (("one", "example.com/a"), ("two", "example.com/b")):
+        put_bundle(server, name, signer)
+    assert await objects.get(BUNDLE) is None
+    assert bundles_in(await objects.get(BUNDLES)) == ["one"]
+    store.follow(ONE, BUNDLE, BUNDLES)
+    await store.until_told(2)
+    assert (await objects.get(BUNDLE), bundles_in(await objects.get(BUNDLES))) == (None, ["one"])
+    put_bundle(server, "plain")
+    put_bundle(server, "three", "example.com/a")
+    await store.until_told(4)
+    assert await objects.get(BUNDLE) is not None
+    assert bundles_in(await objects.get(BUNDLES)) == ["one", "three"]
+    server.store.vanish("clustertrustbundles", "", "one")
+    await store.until_told(5)
+    assert bundles_in(await objects.get(BUNDLES)) == ["three"]
+    watches = {asked.query["fieldSelector"] for asked in server.asked if asked.verb == "watch"}
+    assert watches == {"metadata.name=plain", "spec.signerName=example.com/a"}
+
+
+async def test_an_api_server_that_has_no_bundles_until_it_has(store: Given) -> None:
+    store.server.served["certificates.k8s.io/v1alpha1"] = []
+    store.follow(ONE, BUNDLE)
+    with pytest.raises(ApiError, match=r"the API server has no clustertrustbundles\.certificates\.k8s\.io: whoever"):
+        await store.objects.get(BUNDLE)
+    store.server.served["certificates.k8s.io/v1alpha1"] = ["clustertrustbundles"]
+    put_bundle(store.server, "plain")
+    await store.until_told(1)
+    assert await store.objects.get(BUNDLE) is not None
 
 
 async def test_a_token_is_bound_to_its_pod(store: Given) -> None:

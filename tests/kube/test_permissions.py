@@ -42,5 +42,5 @@ def test_what_the_webhook_may_do_is_explained_and_no_more() -> None:
         for part in row.split("|")[1].split(";"):
             kinds, _, verbs = part.partition(":")
             for kind in re.sub(r"`[^`]*`| and ", " ", kinds).split():
-                explained |= {(kind, verb) for verb in re.findall(r"create|get|list|patch|watch", verbs)}
+                explained |= {(kind, verb) for verb in re.findall(r"create|delete|get|list|patch|update|watch", verbs)}
     assert explained == granted

@@ -18,7 +18,7 @@ from tests.kube.quick_clock import QuickClock
 from vkprovider.kube.backoff import LONGEST_SECONDS
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.reflector import Changed, Reflector, Removed, Replaced, Update
-from vkprovider.kube.resources import PODS
+from vkprovider.kube.resources import PODS, Resource
 
 ON_NODE = {"fieldSelector": f"spec.nodeName={NODE}"}
 
@@ -252,3 +252,22 @@ async def _step(server: FakeApiServer, number: int, kind: str, name: str = "") -
             server.fail("watch", "pods", 500)
         case "wait":
             await server.until(lambda: server.watches)
+
+
+async def test_where_a_version_is_not_served_the_other_one_is_asked_for(
+    api: ApiClient, server: FakeApiServer, clock: QuickClock
+) -> None:
+    """And again, when that is served no longer."""
+    server.store.put("sooners", {"metadata": {"name": "sooner"}})
+    server.store.put("laters", {"metadata": {"name": "later"}})
+    server.fail("list", "sooners", 404)
+    follower = Follower()
+    reflector = Reflector(api, Resource("sooners").at(), clock, otherwise=Resource("laters").at())
+    task = asyncio.create_task(follower.follow(reflector))
+    await follower.until(lambda: follower.told() == [("Replaced", "later")])
+    await server.until(lambda: server.watches)
+    server.fail("watch", "laters", 404)
+    server.end_watches()
+    await follower.until(lambda: follower.told()[1:] == [("Replaced", "sooner")])
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -69,7 +69,7 @@ def injected(name: str) -> dict[str, Any]:
 async def test_a_status_is_written_when_it_is_another_one(
     api: ApiClient, server: FakeApiServer, clock: QuickClock
 ) -> None:
-    sets, controller = Sets(server), SetController(api, clock)
+    sets, controller = Sets(server), SetController(api, "vkprovider", clock)
     async with at_work(controller, sets) as updates:
         controller.look_again()  # and yet nothing is written before the pods are known
         updates.put_nowait(Replaced(()))
@@ -90,10 +90,25 @@ async def test_a_status_is_written_when_it_is_another_one(
 async def test_a_set_that_has_gone_meanwhile_is_let_go(
     api: ApiClient, server: FakeApiServer, clock: QuickClock
 ) -> None:
-    sets, controller = Sets(server), SetController(api, clock)
+    sets, controller = Sets(server), SetController(api, "vkprovider", clock)
     server.fail("patch", "sidecarsets", 404)
     async with at_work(controller, sets) as updates:
         updates.put_nowait(Replaced(()))
         await server.until(lambda: server.count(PATCHED))
         controller.look_again()
         await server.until(lambda: sets.status == EMPTY)  # the store still has it
+
+
+async def test_the_status_names_the_revision_that_is_kept(
+    api: ApiClient, server: FakeApiServer, clock: QuickClock
+) -> None:
+    sets, controller = Sets(server), SetController(api, "vkprovider", clock)
+    watch = asyncio.create_task(controller.revisions.run())
+    async with at_work(controller, sets) as updates:
+        updates.put_nowait(Replaced(()))
+        await server.until(lambda: "latestRevision" in (sets.status or {}))
+        kept = server.store.get("controllerrevisions", "vkprovider", sets.status["latestRevision"])
+        assert kept is not None
+        assert sets.status == EMPTY | {"latestRevision": kept["metadata"]["name"], "collisionCount": 0}
+    watch.cancel()
+    await asyncio.gather(watch, return_exceptions=True)

@@ -14,6 +14,7 @@ from tests.fakes.api_server import FakeApiServer
 from tests.kube.quick_clock import QuickClock
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.own_authority import bundle
+from vkprovider.kube.webhook_pulse import SILENT_SECONDS, Pulse
 from vkprovider.kube.webhook_registration import Registration
 from vkprovider.kube.webhook_secret import AuthoritySecret
 from vkprovider.kube.webhook_settings import WebhookSettings
@@ -141,3 +142,44 @@ async def test_another_authority_another_certificate(
 
 def _bundled(server: FakeApiServer) -> int:
     return b64decode(webhooks(server)[0]["clientConfig"]["caBundle"]).count(b"BEGIN CERTIFICATE")
+
+
+async def test_one_that_stands_by_steps_in_when_the_other_gives_no_sign_of_life(
+    api: ApiClient, server: FakeApiServer, clock: QuickClock, process: Process
+) -> None:
+    await process.registered()
+    second = Process(api, clock, WebhookSettings(address="10.0.0.8", namespace="tools"))
+    await second.registered()
+    process.registration.look_again()
+    beats = asyncio.create_task(second.registration.attend())
+    await server.until(lambda: _holder(server) == "10.0.0.8")
+    beats.cancel()
+    await second.stop()
+    assert "10.0.0.8" in str(webhooks(server))
+    waits = asyncio.create_task(process.registration.attend())
+    await server.until(lambda: "10.0.0.7" in str(webhooks(server)))
+    await server.until(lambda: _holder(server) == "10.0.0.7")
+    waits.cancel()
+    await asyncio.gather(beats, waits, return_exceptions=True)
+
+
+async def test_who_gives_signs_of_life_is_alive(api: ApiClient, server: FakeApiServer, clock: QuickClock) -> None:
+    one, other = (Pulse(api, "tools", name, clock) for name in ("one", "other"))
+    for _ in range(3):
+        await one.beat()
+        assert not await other.has_stopped()
+        clock.elapsed += SILENT_SECONDS - 1
+        assert not await other.has_stopped()
+    clock.elapsed += 1
+    assert await other.has_stopped()
+    await other.beat()
+    assert not await one.has_stopped()
+    server.store.vanish("leases", "tools", "vkprovider-webhook")  # which is a sign of nothing
+    assert not await one.has_stopped()
+    clock.elapsed += SILENT_SECONDS
+    assert await one.has_stopped()
+
+
+def _holder(server: FakeApiServer) -> str:
+    found = server.store.get("leases", "tools", "vkprovider-webhook")
+    return str(found["spec"]["holderIdentity"]) if found is not None else ""

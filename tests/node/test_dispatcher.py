@@ -13,6 +13,8 @@ from tests.fakes.node import LivingNode
 from tests.fakes.programs import ends, ignores_term
 from tests.fakes.virtual_time import virtual_time
 from vkprovider.core.record import Ending, PodRecord
+from vkprovider.core.relist import TURNS
+from vkprovider.errors import EngineUnavailable
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import PodUID
 from vkprovider.node.dispatcher import REBUILD_SECONDS
@@ -24,6 +26,7 @@ def named(name: str) -> Pod:
 
 
 A, B = named("a"), named("b")
+RELIST_SECONDS = 30
 
 
 def looks(node: LivingNode, of: Pod) -> int:
@@ -66,9 +69,58 @@ async def test_changes_wake_the_workers_they_concern(tmp_path: Path):
         await node.clock.sleep(1)
         assert looks(node, A) > before[0]
         assert looks(node, B) == before[1]
-        before = looks(node, A), looks(node, B)
+
+
+async def relist(node: LivingNode, times: int = 1) -> None:
+    for _ in range(times):
+        await node.clock.sleep(RELIST_SECONDS - 1)
         node.engine.relist()
         await node.clock.sleep(1)
+
+
+@virtual_time
+async def test_a_relist_looks_at_what_is_new_and_then_at_each_pod_in_its_turn(tmp_path: Path):
+    node = await LivingNode.on(tmp_path)
+    async with node.at_work() as dispatcher:
+        dispatcher.sync(A)
+        dispatcher.sync(B)
+        await node.told.until(lambda: phase(node, A) == phase(node, B) == "Running")
+        before = looks(node, A), looks(node, B)
+        await relist(node)
+        assert (looks(node, A), looks(node, B)) == (before[0] + 1, before[1] + 1)
+        await relist(node, 2)  # by now they have run for longer than a minute
+        before = looks(node, A), looks(node, B)
+        await relist(node, 2 * TURNS)
+        assert (looks(node, A), looks(node, B)) == (before[0] + 2, before[1] + 2)
+
+
+@virtual_time
+async def test_a_relist_notices_what_was_not_told(tmp_path: Path):
+    node = await LivingNode.on(tmp_path)
+    async with node.at_work() as dispatcher:
+        dispatcher.sync(A)
+        dispatcher.sync(B)
+        await node.told.until(lambda: phase(node, A) == phase(node, B) == "Running")
+        await relist(node, 3)
+        node.engine.lose_changes = True
+        before = looks(node, B)
+        node.engine.exit(next(c.id for c in node.engine.containers.values() if c.pod_uid == A.uid and not c.is_sandbox))
+        await relist(node)
+        await node.told.until(lambda: phase(node, A) == "Succeeded", 1)
+        assert looks(node, B) - before <= 1
+
+
+@virtual_time
+async def test_an_engine_that_does_not_answer_is_asked_by_all(tmp_path: Path):
+    node = await LivingNode.on(tmp_path)
+    async with node.at_work() as dispatcher:
+        dispatcher.sync(A)
+        dispatcher.sync(B)
+        await node.told.until(lambda: phase(node, A) == phase(node, B) == "Running")
+        await relist(node, 3)
+        before = looks(node, A), looks(node, B)
+        node.engine.fail("pods", EngineUnavailable("Read timed out."))
+        await relist(node)
         assert (looks(node, A), looks(node, B)) == (before[0] + 1, before[1] + 1)
 
 

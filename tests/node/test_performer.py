@@ -116,6 +116,21 @@ async def test_a_sandbox_warns_of_name_servers_that_are_left_out(tmp_path: Path)
 
 
 @virtual_time
+async def test_a_sandbox_has_the_runtime_that_the_pods_class_names(tmp_path: Path):
+    stage = await Stage.on(tmp_path, pod(container("app"), runtimeClassName="gpu"))
+    failed = SandboxFailed(message='runtimeclass.node.k8s.io "gpu" not found')
+    assert await stage.do(CreateSandbox(attempt=0)) == (failed,)
+    ref = ObjectRef("RuntimeClass", "", "gpu")
+    stage.node.objects.objects[ref] = {"handler": "nvidia"}
+    failed = SandboxFailed(message='failed to get sandbox runtime: no runtime for "nvidia" is configured')
+    assert await stage.do(CreateSandbox(attempt=0)) == (failed,)
+    stage.node.objects.objects[ref] = {"handler": "slow"}
+    await stage.sandbox()
+    seen = await stage.engine.observe(stage.pod.uid)
+    assert seen.sandboxes[0].runtime == "slow"
+
+
+@virtual_time
 async def test_a_sandbox_is_removed(tmp_path: Path):
     stage = await Stage.on(tmp_path)
     sandbox_id = await stage.sandbox()

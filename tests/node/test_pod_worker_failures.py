@@ -178,7 +178,7 @@ class Noting(LivingEngine):
     diary: Diary
 
     def _call(self, verb: str, target: str, detail: str = "") -> Any:
-        if verb != "observe":
+        if verb not in ("observe", "pods"):
             self.diary.notes.append((verb, target, detail, self.diary.saved))
         return super()._call(verb, target, detail)
 

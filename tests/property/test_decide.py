@@ -275,7 +275,7 @@ class OnePod(RuleBasedStateMachine):
         assert decision.wake_at is not None or waits_for_engine
 
     def codes_are_true(self, view: PodView, decision: Decision) -> None:
-        """8. No exit code is altered but that of a helper that the record says was stopped at the end."""
+        """8. No exit code is altered but that of a sidecar that the record says was stopped at the end."""
         if view.record.final is not None:
             return
         true = {f"docker://{c.id}": c for c in view.observed.containers}

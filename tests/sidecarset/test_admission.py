@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.sidecarset.destinations import ECI, VIRTUAL
 from vkprovider.errors import SpecError
 from vkprovider.sidecarset.admission import Cluster, Request, admitted, answer, answer_on_set, read_review
 from vkprovider.sidecarset.destination import VIRTUAL_NODE, DestinationSettings
 from vkprovider.sidecarset.model import sidecar_set
+from vkprovider.sidecarset.revisions import Revision, only_revision
 
 Json = dict[str, Any]
 
@@ -101,10 +103,12 @@ def test_what_is_no_question_is_said_to_be_none(body: bytes) -> None:
     assert read_review(b'{"request": {"uid": "7", "object": {}, "kind": {}}}') == Request(uid="7", object={})
 
 
-def verdict(written: Json, *others: Json, before: Json | None = None) -> str:
+def verdict(
+    written: Json, *others: Json, before: Json | None = None, revisions: tuple[Revision, ...] | None = None
+) -> str:
     """Why a set is refused, "" where it is not."""
     request = Request(uid="7", object=written, old_object=before)
-    given: Json = answer_on_set(request, [sidecar_set(each) for each in others])["response"]
+    given: Json = answer_on_set(request, [sidecar_set(each) for each in others], revisions)["response"]
     assert given["uid"] == "7"
     return "" if given["allowed"] else str(given["status"]["message"])
 
@@ -122,3 +126,28 @@ def test_a_set_is_refused_for_what_others_have_and_for_what_it_was() -> None:
     assert verdict(agents(), agents("others", namespace="web"), agents()) != ""
     renamed = agents(containers=[{"name": "renamed", "image": "agent"}])
     assert "container renamed is not found" in verdict(renamed, before=agents())
+
+
+PINNED = {"injectionStrategy": {"revision": {"customVersion": "v1"}}}
+
+
+def versioned() -> Revision:
+    """The first revision of the agents, of another image."""
+    made = sidecar_set(agents(containers=[{"name": "agent", "image": "agent:1"}]))
+    return replace(only_revision(made), custom_version="v1")
+
+
+def test_new_pods_get_the_revision_that_a_set_names_or_are_refused() -> None:
+    request = Request(uid="7", object=pod(labels={ECI: "true"}), namespace="default")
+    now = cluster(agents(**PINNED))
+    assert "Cannot find specific ControllerRevision" in response(request, now)["status"]["message"]
+    made = admitted(request.object, "default", replace(now, revisions=[versioned()]), NOW)
+    assert made["spec"]["containers"][0]["image"] == "agent:1"
+    other = Request(uid="7", object=pod(labels={ECI: "true"}), namespace="other")
+    assert response(other, cluster(agents(**PINNED, namespace="default")))["allowed"] is True
+
+
+def test_a_set_may_not_name_a_revision_that_there_is_not() -> None:
+    assert "Cannot find specific ControllerRevision; there are: none" in verdict(agents(**PINNED), revisions=())
+    assert verdict(agents(**PINNED), revisions=(versioned(),)) == ""
+    assert verdict(agents(**PINNED)) == ""  # as long as nobody knows

@@ -8,7 +8,7 @@ import pytest
 
 from tests.sidecarset.given import Raw, a_set
 from vkprovider.sidecarset.go_json import canonical, go_json, in_go_order
-from vkprovider.sidecarset.hashes import HASH, HASH_WITHOUT_IMAGE, containers_hash, set_hashes
+from vkprovider.sidecarset.hashes import HASH, HASH_WITHOUT_IMAGE, containers_hash, fnv, set_hashes
 
 ONE = {"name": "container1", "image": "test-image"}
 NATIVE = ONE | {"restartPolicy": "Always"}
@@ -104,3 +104,8 @@ def test_objects_are_written_as_go_writes_their_structs(kind: str, value: dict[s
 )  # fmt: skip
 def test_quantities_are_canonical(quantity: str, expected: str) -> None:
     assert canonical(quantity) == expected
+
+
+def test_revisions_are_named_by_fnv_1() -> None:
+    """The vectors that its authors publish."""
+    assert [fnv(text) for text in (b"", b"a", b"foobar")] == [0x811C9DC5, 0x050C5D7E, 0x31F0B262]

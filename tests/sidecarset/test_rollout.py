@@ -109,10 +109,13 @@ def test_nothing_is_changed_while_that_is_not_wanted(strategy: Raw) -> None:
         ({}, ["a"]),
         ({"maxUnavailable": 2}, ["a", "b"]),
         ({"maxUnavailable": "50%"}, ["a", "b"]),
-        ({"maxUnavailable": "51%"}, ["a", "b", "c"]),
+        ({"maxUnavailable": "74%"}, ["a", "b"]),  # rounded down, as OpenKruise does, whose API says up
+        ({"maxUnavailable": "24%"}, []),
         ({"maxUnavailable": 0}, []),
         ({"maxUnavailable": 4, "partition": 1}, ["a", "b", "c"]),
         ({"maxUnavailable": 4, "partition": "75%"}, ["a"]),
+        ({"maxUnavailable": 4, "partition": "74%"}, ["a", "b"]),
+        ({"maxUnavailable": 4, "partition": "24%"}, ["a", "b", "c", "d"]),
         ({"maxUnavailable": 4, "partition": 9}, []),
         ({"maxUnavailable": 4, "selector": {"matchLabels": {"zone": "x"}}}, ["b", "d"]),
         ({"scatterStrategy": [{"key": "zone", "value": "x"}], "maxUnavailable": 2}, ["b", "a"]),
@@ -177,6 +180,23 @@ def test_a_hot_upgrade_step_by_step() -> None:
     third = rolling("mesh:3", version=1300, sidecar=HOT)
     (change,) = planned(third, pod).changes
     assert change.images == {"mesh-1": "mesh:3"}
+
+
+@pytest.mark.parametrize("strategy", [{"paused": True}, {"type": "NotUpdate"}])
+def test_a_hot_upgrade_that_has_begun_is_ended_even_if_no_other_may_begin(strategy: Raw) -> None:
+    pod = running(rolling(sidecar=HOT))
+    changed(pod, planned(rolling("mesh:2", sidecar=HOT), pod).changes[0])
+    found = planned(rolling("mesh:2", sidecar=HOT, **strategy), settled(pod), running(rolling(sidecar=HOT), "other"))
+    assert [change.images for change in found.changes] == [{"mesh-1": "empty:1"}]
+
+
+def test_a_twin_whose_new_image_has_not_come_gets_the_next_one_and_the_other_works_on() -> None:
+    """As where the image is misspelt: the twin that idled is Ready with the empty one, and the set is put right."""
+    pod = running(rolling(sidecar=HOT))
+    changed(pod, planned(rolling("mesh:none", sidecar=HOT), pod).changes[0])
+    (change,) = planned(rolling("mesh:2", version=8, sidecar=HOT), pod).changes
+    assert change.images == {"mesh-2": "mesh:2"}
+    assert json.loads(change.annotations[WORKING]) == {"mesh": "mesh-2"}
 
 
 def test_a_hot_sidecar_whose_image_stays_is_not_touched_when_another_changes() -> None:

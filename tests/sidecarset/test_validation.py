@@ -54,7 +54,14 @@ def test_a_set_is_right(spec: dict[str, Any]) -> None:
         ),
         ({"selector": {"matchExpressions": [{"key": "a", "operator": "Gt"}]}}, "not a valid selector operator"),
         ({"selector": {"matchLabels": {"a b": "c"}}}, 'spec.selector.matchLabels: Invalid value: "a b"'),
-        ({"injectionStrategy": {"revision": {"revisionName": "x"}}}, "spec.injectionStrategy.revision: Forbidden: vkp"),
+        (
+            {"injectionStrategy": {"revision": {}}},
+            'spec.injectionStrategy.revision: Invalid value: "": revisionName and customVersion cannot be empty',
+        ),
+        (
+            {"injectionStrategy": {"revision": {"revisionName": "x", "policy": "Partial"}}},
+            "Invalid policy Partial, only support 'Always' currently",
+        ),
         (
             {"updateStrategy": {**ROLLING, "partition": 1, "selector": {"matchLabels": {"a": "b"}}}},
             "spec.updateStrategy: Invalid value: Partition and Selector cannot be used together",

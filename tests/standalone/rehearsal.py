@@ -70,6 +70,7 @@ class Rehearsal:
         self.acts = acts
         self.settings = CoreSettings(node_name="node", **settings)
         self.now = 0.0
+        self.sandbox_error = ""
         self.looks: list[Look] = []
         self.record, self.memory = PodRecord(), PodMemory()
         self.news: list[a.News] = []
@@ -140,6 +141,8 @@ class Rehearsal:
         match action:
             case a.PrepareVolumes():
                 self._answer(action, 0.0, a.VolumesReady(version=action.version))
+            case a.CreateSandbox() if self.sandbox_error:
+                self._answer(action, 0.3, a.SandboxFailed(message=self.sandbox_error))
             case a.CreateSandbox(attempt=attempt):
                 self._in(0.3, lambda: self._sandbox(attempt))
                 self._answer(action, 0.3)
@@ -215,13 +218,13 @@ class Rehearsal:
                 passed = Verdicts(started=True)
                 self._in(act.probe_passes, lambda: self.verdicts.__setitem__(new.id, passed))
 
-        self._in(0.05, lambda: self.containers.__setitem__(new.id, new))
+        def created() -> None:
+            self.containers[new.id] = new
+            self.news.append(a.ContainerCreated(key=name, container_id=new.id))
+
+        self._in(0.05, created)
         self._in(0.15, started)
-        happened = (
-            a.ContainerCreated(key=name, container_id=new.id),
-            a.ContainerStarted(key=name, container_id=new.id),
-        )
-        self._answer(action, 0.15, *happened)
+        self._answer(action, 0.15, a.ContainerStarted(key=name, container_id=new.id))
 
     def _signal(self, container_id: ContainerID, signal: str) -> None:
         act = self.acts[self.containers[container_id].name]

@@ -13,6 +13,7 @@ from vkprovider.core.actions import ProbeFailed
 from vkprovider.core.sidecars import Kind
 from vkprovider.model.engine import PullProgress
 from vkprovider.standalone.chronicle import Chronicle, ContainerStory, EndedBy, Instance, PodStory, Pull, State
+from vkprovider.standalone.explain import condition, ending_text
 from vkprovider.standalone.fold import fold_job, fold_look, fold_progress
 
 MARK = [{"name": "__IS_SIDECAR__", "value": "true"}]
@@ -197,6 +198,36 @@ def test_what_never_started_keeps_saying_what_it_waited_for() -> None:
     rehearsal.delete()
     app = story_of(played(rehearsal, 60), "app")
     assert (app.instances, app.waits_for) == ((), "sidecar")
+
+
+def test_what_never_ran_keeps_the_reason_that_it_waited_for() -> None:
+    """The kubelet's status of a pod that ended without it says ContainerStatusUnknown, and could not be located."""
+    rehearsal = Rehearsal(seed_pod(), {"app": Act(), "sidecar": Act(pull=3, pull_error="no such manifest")})
+    waiting = told(rehearsal.play(5))
+    rehearsal.delete()
+    sidecar = story_of(told(rehearsal.play(60), waiting).pods[0], "sidecar")
+    assert (sidecar.state, sidecar.instances) == (State.TERMINATED, ())
+    assert (sidecar.reason, "no such manifest" in sidecar.message) == ("ImagePullBackOff", True)
+    assert ending_text(sidecar) == f"sidecar: never started: ImagePullBackOff: {sidecar.message}"
+    assert condition(sidecar, at(60)).trouble == sidecar.message
+
+
+def test_what_never_ran_for_want_of_its_pod_says_so() -> None:
+    rehearsal = Rehearsal(make_pod(containers=[box("app")]), {"app": Act()})
+    rehearsal.sandbox_error = "no such image"
+    waiting = told(rehearsal.play(5))
+    rehearsal.delete()
+    app = story_of(told(rehearsal.play(60), waiting).pods[0], "app")
+    assert ending_text(app) == "app: never started: FailedCreatePodSandBox: no such image"
+
+
+def test_what_never_ran_and_waited_for_nothing_that_is_known_only_never_started() -> None:
+    rehearsal = Rehearsal(seed_pod(), {"app": Act(), "sidecar": Act(pull=30)})
+    waiting = told(rehearsal.play(5))
+    rehearsal.delete()
+    sidecar = story_of(told(rehearsal.play(60), waiting).pods[0], "sidecar")
+    assert (sidecar.state, sidecar.instances) == (State.TERMINATED, ())
+    assert ending_text(sidecar) == "sidecar: never started"
 
 
 def test_a_warning_is_remembered_until_the_state_changes() -> None:

@@ -66,13 +66,13 @@ def test_the_seeds_job_line_by_line() -> None:
         12:00:00.000 pod/test-x9k2f  container/app (app)  PodInitializing waits for sidecar
         12:00:00.300 pod/test-x9k2f  container/sidecar (native sidecar)  Pulling Pulling image "busybox:1.28"
         12:00:03.300 pod/test-x9k2f  container/sidecar (native sidecar)  Pulled PULLED
+        12:00:03.350 pod/test-x9k2f  container/sidecar (native sidecar)  Created Created container: sidecar
         12:00:03.450 pod/test-x9k2f  container/sidecar (native sidecar)  Running
-        12:00:03.450 pod/test-x9k2f  container/sidecar (native sidecar)  Created Created container: sidecar
         12:00:03.450 pod/test-x9k2f  container/sidecar (native sidecar)  Started Started container sidecar
         12:00:03.450 pod/test-x9k2f  container/app (app)  Pulled PRESENT
+        12:00:03.500 pod/test-x9k2f  container/app (app)  Created Created container: app
         12:00:03.600 pod/test-x9k2f  container/app (app)  Running
         12:00:03.600 pod/test-x9k2f  Running
-        12:00:03.600 pod/test-x9k2f  container/app (app)  Created Created container: app
         12:00:03.600 pod/test-x9k2f  container/app (app)  Started Started container app
         12:00:13.600 pod/test-x9k2f  container/app (app)  Terminated exit 0 (Completed)
         12:00:13.600 pod/test-x9k2f  container/sidecar (native sidecar)  Killing Stopping container sidecar
@@ -123,7 +123,7 @@ def test_a_failed_job_says_why() -> None:
     told = Told().job(at(0), active=1).job(at(1), active=1).job(at(9), failed=3, conditions=failed)
     assert told.lines == [
         "12:00:00.000 job/test  Active 1 active, 0/3 succeeded, 0 failed",
-        "12:00:09.000 job/test  Failed BackoffLimitExceeded reached the limit 0 active, 0/3 succeeded, 3 failed",
+        "12:00:09.000 job/test  Failed 0 active, 0/3 succeeded, 3 failed (BackoffLimitExceeded)",
     ]
 
 

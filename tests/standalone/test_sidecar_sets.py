@@ -249,3 +249,19 @@ def test_two_sets_with_one_container_are_refused_at_the_sets(refused: Callable[.
     said = refused(SET.replace("kube-system/", ""), other, POD.replace("{name: p}", "{name: p, namespace: x}"))
     assert "document 1 (SidecarSet filebeat-sidecarset): spec.containers: Invalid value" in said
     assert "container filebeat already exist in other-sidecarset" in said
+
+
+@pytest.mark.parametrize("given", ["customVersion: v2", "revisionName: filebeat-sidecarset-1"])
+def test_a_set_may_name_no_revision_but_what_it_is_itself(
+    loaded: Load, refused: Callable[..., str], given: str
+) -> None:
+    label = "{name: filebeat-sidecarset, labels: {apps.kruise.io/sidecarset-custom-version: v1}}"
+    versioned = SET.replace("{name: filebeat-sidecarset}", label)
+
+    def pinned(revision: str) -> str:
+        return versioned.replace("spec:\n", f"spec:\n  injectionStrategy: {{revision: {{{revision}}}}}\n")
+
+    said = refused(POD, pinned(given), BINDING, CONFIG)
+    assert "spec.injectionStrategy.revision: Forbidden: a run has only the set as it is written" in said
+    assert "label apps.kruise.io/sidecarset-custom-version" in said
+    assert containers(loaded(POD, pinned("customVersion: v1"), BINDING, CONFIG)) == [["filebeat", "app"]]

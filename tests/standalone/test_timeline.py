@@ -11,7 +11,7 @@ from tests.standalone.test_chronicle import told
 from tests.standalone.test_tree import MARK, expected, many_pods, mixed_pod, the_seeds_job
 from vkprovider.standalone.bars import MOST_ROWS, bars, endings
 from vkprovider.standalone.chronicle import Chronicle
-from vkprovider.standalone.timeline import Phase, Segment, Timeline, timeline
+from vkprovider.standalone.timeline import Band, Phase, Row, Segment, Timeline, timeline
 from vkprovider.standalone.tree import Sheet
 
 WIDE = Sheet(width=80)
@@ -94,6 +94,16 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     for chronicle in (the_seeds_job(60), mixed_pod(60), mixed_pod(0), many_pods(), Chronicle()):
         drawn(chronicle, 60, Sheet(width=width))
         assert drawn(chronicle, 60, Sheet(width=width, unicode=False)).replace("…", "").isascii()
+
+
+@pytest.mark.parametrize("width", [40, 80, 100])
+def test_the_heading_of_the_results_is_always_there(width: int) -> None:
+    row = Row(name="sidecar", kind="app", segments=(), result="137 -> 0", story="", why="")
+    for tenths in range(1, 2000):
+        told = Timeline(seconds=tenths / 10, bands=(Band(name="", rows=(row,)),), results=())
+        axis, bar = bars(told, Sheet(width=width))[:2]
+        assert axis.plain.endswith("  exit")
+        assert axis.plain.index("exit") == bar.plain.index("137")
 
 
 def test_ascii_bars() -> None:

@@ -7,7 +7,7 @@ import time
 import msgspec
 import pytest
 
-from tests.fakes.usages import AT, GIB, MACHINE, STARTED, SYSTEM, usage_of, used
+from tests.fakes.usages import AT, GIB, MACHINE, READING, STARTED, SYSTEM, usage_of, used
 from tests.telemetry.test_resource_metrics import labels, samples
 from vkprovider.model.usage import (
     ContainerDisk,
@@ -23,7 +23,15 @@ from vkprovider.model.usage import (
 from vkprovider.telemetry.cadvisor_metrics import cadvisor_metrics
 from vkprovider.wire.kernel_texts import disk_activities
 
-LIMITED = CpuUsage(total=3 * 10**9, periods=32, throttled_periods=30, throttled=5 * 10**8, quota=50000, period=100000)
+LIMITED = CpuUsage(
+    total=3 * 10**9,
+    periods=32,
+    throttled_periods=30,
+    throttled=5 * 10**8,
+    quota=50000,
+    period=100000,
+    pressure=Pressure(),
+)
 IO = DeviceIo(major=8, minor=0, device="/dev/sda", reads=4, read_bytes=4096, writes=2, written_bytes=512)
 (VDA,) = disk_activities("254 0 vda 4 3 16 1500 2 1 8 250 1 2500 3500 0 0 0 0")
 ETH0 = InterfaceUsage(name="eth0", rx_bytes=7, rx_packets=6, rx_dropped=5, rx_errors=4, tx_bytes=3)
@@ -38,41 +46,52 @@ APP = {
 SANDBOX = APP | {"container": "", "id": "/kubepods/podu1/u1-POD", "name": "k8s_POD_web_default_u1_0"}
 ROOT = dict.fromkeys(APP, "") | {"id": "/"}
 
-# dashboards/resources, rules/apps and alerts/resource_alerts of the kubernetes-mixin
-BY_THE_MIXIN = {
-    "container_cpu_usage_seconds_total",
-    "container_cpu_cfs_periods_total",
-    "container_cpu_cfs_throttled_periods_total",
-    "container_memory_working_set_bytes",
-    "container_memory_rss",
-    "container_memory_cache",
-    "container_memory_swap",
-    "container_network_receive_bytes_total",
-    "container_network_receive_packets_total",
-    "container_network_receive_packets_dropped_total",
-    "container_network_transmit_bytes_total",
-    "container_network_transmit_packets_total",
-    "container_network_transmit_packets_dropped_total",
-    "container_fs_reads_total",
-    "container_fs_reads_bytes_total",
-    "container_fs_writes_total",
-    "container_fs_writes_bytes_total",
-    "machine_memory_bytes",
-}
+# What a kubelet of 1.34 tells: of cadvisor 0.52.1, metrics/prometheus.go and prometheus_machine.go, the metrics of the
+# sets that pkg/kubelet/server/server.go includes. Dashboards, rules and alerts of the kubernetes-mixin ask for some.
+BY_THE_KUBELET = """
+    container_blkio_device_usage_total container_cpu_cfs_periods_total container_cpu_cfs_throttled_periods_total
+    container_cpu_cfs_throttled_seconds_total container_cpu_load_average_10s container_cpu_load_d_average_10s
+    container_cpu_system_seconds_total container_cpu_usage_seconds_total container_cpu_user_seconds_total
+    container_file_descriptors container_fs_inodes_free container_fs_inodes_total container_fs_io_current
+    container_fs_io_time_seconds_total container_fs_io_time_weighted_seconds_total container_fs_limit_bytes
+    container_fs_read_seconds_total container_fs_reads_bytes_total container_fs_reads_merged_total
+    container_fs_reads_total container_fs_sector_reads_total container_fs_sector_writes_total
+    container_fs_usage_bytes container_fs_write_seconds_total container_fs_writes_bytes_total
+    container_fs_writes_merged_total container_fs_writes_total container_last_seen container_memory_cache
+    container_memory_failcnt container_memory_failures_total container_memory_kernel_usage
+    container_memory_mapped_file container_memory_max_usage_bytes container_memory_rss container_memory_swap
+    container_memory_total_active_file_bytes container_memory_total_inactive_file_bytes container_memory_usage_bytes
+    container_memory_working_set_bytes container_network_receive_bytes_total container_network_receive_errors_total
+    container_network_receive_packets_dropped_total container_network_receive_packets_total
+    container_network_transmit_bytes_total container_network_transmit_errors_total
+    container_network_transmit_packets_dropped_total container_network_transmit_packets_total
+    container_oom_events_total container_pressure_cpu_stalled_seconds_total
+    container_pressure_cpu_waiting_seconds_total container_pressure_io_stalled_seconds_total
+    container_pressure_io_waiting_seconds_total container_pressure_memory_stalled_seconds_total
+    container_pressure_memory_waiting_seconds_total container_processes container_scrape_error container_sockets
+    container_spec_cpu_period container_spec_cpu_quota container_spec_cpu_shares container_spec_memory_limit_bytes
+    container_spec_memory_reservation_limit_bytes container_spec_memory_swap_limit_bytes
+    container_start_time_seconds container_tasks_state container_threads container_threads_max
+    container_ulimits_soft machine_cpu_cores machine_cpu_physical_cores machine_cpu_sockets machine_memory_bytes
+    machine_scrape_error machine_swap_bytes
+"""
 
 
 @pytest.fixture(scope="module")
 def found():
     opened = OpenFiles(all=7, sockets=3, limit=1024)
-    usage = usage_of(used(cpu=LIMITED, io=(IO,), open_files=opened), used("POD", network=(ETH0,)))
+    memory = msgspec.structs.replace(READING.memory, pressure=Pressure())
+    app = used(cpu=LIMITED, memory=memory, io=(IO,), io_pressure=Pressure(), open_files=opened)
+    usage = usage_of(app, used("POD", network=(ETH0,)))
     usage = msgspec.structs.replace(usage, machine=msgspec.structs.replace(MACHINE, disks=(VDA,)))
     disk = ContainerDisk(root=DiskUse(used=8192, inodes=2))
     disks = DiskUsage(at=AT, containers={key: disk for key in usage.containers}, engine=SYSTEM, node=SYSTEM)
     return samples(cadvisor_metrics(usage, disks))
 
 
-def test_the_mixins_names(found):
-    assert {name for name, _ in found} >= BY_THE_MIXIN
+def test_the_names_of_a_kubelet(found):
+    told = {name.replace("failcnt_total", "failcnt") for name, _ in found}  # the parser has counters end so
+    assert sorted(told) == BY_THE_KUBELET.split()
 
 
 @pytest.mark.parametrize(
@@ -88,6 +107,13 @@ def test_the_mixins_names(found):
         ("container_memory_usage_bytes", {}, 30 << 20),
         ("container_memory_rss", {}, 10 << 20),
         ("container_memory_cache", {}, 5 << 20),
+        ("container_memory_total_active_file_bytes", {}, 1 << 20),
+        ("container_memory_total_inactive_file_bytes", {}, 4 << 20),
+        ("container_memory_kernel_usage", {}, 2 << 20),
+        ("container_cpu_load_average_10s", {}, 0),
+        ("container_cpu_load_d_average_10s", {}, 0),
+        ("container_tasks_state", {"state": "running"}, 0),
+        ("container_tasks_state", {"state": "iowaiting"}, 0),
         ("container_memory_failures_total", {"failure_type": "pgfault", "scope": "hierarchy"}, 0),
         ("container_fs_reads_total", {"device": "/dev/sda"}, 4),
         ("container_fs_writes_bytes_total", {"device": "/dev/sda"}, 512),
@@ -150,7 +176,8 @@ def test_the_machines_disks(found, name: str, value: float):
 
 
 def test_the_machine(found):
-    assert found["machine_cpu_cores", ()][0] == 4
+    facts = {"cpu_cores": 4, "cpu_physical_cores": 2, "cpu_sockets": 1, "scrape_error": 0}
+    assert {name: found[f"machine_{name}", ()][0] for name in facts} == facts
     assert found["machine_memory_bytes", ()][0] == 16 * GIB
     assert found["container_cpu_usage_seconds_total", labels(**ROOT, cpu="total")][0] == 900
     assert found["container_memory_working_set_bytes", labels(**ROOT)][0] == 5 * GIB
@@ -180,7 +207,10 @@ def test_two_devices_without_a_name_are_told_apart():
 
 
 def test_nothing_known():
-    assert samples(cadvisor_metrics(None, None)) == {("container_scrape_error", ()): (1, None)}
+    assert samples(cadvisor_metrics(None, None)) == {
+        ("container_scrape_error", ()): (1, None),
+        ("machine_scrape_error", ()): (1, None),
+    }
     assert MACHINE.io_pressure is None
 
 

@@ -6,9 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from inspect import iscoroutinefunction
 from pathlib import Path
 
+import pytest
+
 from tests.core.given import container, deleted, native, pod
+from tests.fakes.living_engine import LivingEngine
 from tests.fakes.node import LivingNode
 from tests.fakes.programs import KILLED, Program, ends, ignores_term, on_term
 from tests.fakes.usages import SYSTEM
@@ -17,11 +21,21 @@ from tests.node.seed import SEED, seed_node
 from tests.node.virtual_clock import VirtualClock
 from tests.telemetry.scraped import Scraped
 from vkprovider.core.view import Eviction
-from vkprovider.errors import EngineError
+from vkprovider.errors import EngineConflict, EngineError, EngineNotFound, EngineUnavailable, ImagePullError
+from vkprovider.model.engine import EngineInfo
 from vkprovider.model.pod import Pod
 from vkprovider.node.pod_worker import PodWorker
 from vkprovider.node.watchers import Watchers
+from vkprovider.ports import ContainerEngine
+from vkprovider.telemetry.engine_calls import OPERATIONS, OUTCOMES
 from vkprovider.telemetry.node_meter import NodeMeter
+
+
+class HangingEngine(LivingEngine):
+    """It never says what it is."""
+
+    async def info(self) -> EngineInfo:
+        return await asyncio.get_running_loop().create_future()
 
 
 class Metered:
@@ -129,6 +143,9 @@ async def test_the_engines_calls_and_those_that_fail(tmp_path: Path):
     assert scraped("kubelet_runtime_operations_errors_total", operation_type="create_container") == 0
     total = scraped("kubelet_runtime_operations_total", operation_type="start_container")
     assert total == scraped("kubelet_runtime_operations_duration_seconds_count", operation_type="start_container") == 3
+    calls = {each: scraped("vkprovider_engine_calls_total", call="start_container", outcome=each) for each in OUTCOMES}
+    assert calls == dict.fromkeys(OUTCOMES, 0) | {"ok": 2, "failed": 1}
+    assert scraped("vkprovider_engine_calls_in_flight", call="start_container") == 0
     assert scraped("kubelet_started_pods_errors_total") == 1
     assert scraped("vkprovider_action_failures_total", action="CreateSandbox") == 1
     assert scraped("vkprovider_action_duration_seconds_count", action="StartContainer") == 1
@@ -138,6 +155,62 @@ async def test_the_engines_calls_and_those_that_fail(tmp_path: Path):
     counts = [scraped("kubelet_pod_worker_duration_seconds_count", operation_type=kind) for kind in kinds]
     assert counts[:2] == [1, 0]
     assert counts[2]
+    results = {each: scraped("vkprovider_reconciles_total", result=each) for each in ("acted", "idle", "failed")}
+    assert results["failed"] == 0
+    assert results["acted"]
+    assert sum(results.values()) == sum(counts) == scraped("vkprovider_reconcile_delay_seconds_count")
+    assert scraped("vkprovider_reconcile_causes_total", cause="start") == 1
+    assert scraped("vkprovider_reconcile_causes_total", cause="CreateSandbox") == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (EngineNotFound("no such container"), "not_found"),
+        (EngineConflict("it runs"), "conflict"),
+        (EngineUnavailable("no answer"), "unavailable"),
+        (ImagePullError("denied"), "failed"),
+    ],
+)
+@virtual_time
+async def test_what_came_of_a_call(tmp_path: Path, error: EngineError, outcome: str):
+    metered = Metered(await LivingNode.on(tmp_path))
+    engine = metered.meter.of(metered.node.engine)
+    metered.node.engine.fail("info", error)
+    with pytest.raises(EngineError):
+        await engine.info()
+    assert metered.scraped("vkprovider_engine_calls_total", call="status", outcome=outcome) == 1
+    assert metered.scraped("kubelet_runtime_operations_errors_total", operation_type="status") == 1
+
+
+def test_every_call_is_counted_but_those_that_last_as_long_as_a_container_or_ask_nobody():
+    calls = {name for name, method in vars(ContainerEngine).items() if iscoroutinefunction(method)}
+    assert calls - OPERATIONS.keys() == {"copy_log", "forget", "close"}
+
+
+@virtual_time
+async def test_calls_in_flight_and_those_that_are_given_up(tmp_path: Path):
+    metered = Metered(await LivingNode.on(tmp_path, HangingEngine()))
+    asking = asyncio.create_task(metered.meter.of(metered.node.engine).info())
+    await asyncio.sleep(1)
+    assert metered.scraped("vkprovider_engine_calls_in_flight", call="status") == 1
+    asking.cancel()
+    await asyncio.wait((asking,))
+    assert metered.scraped("vkprovider_engine_calls_in_flight", call="status") == 0
+    assert metered.scraped("vkprovider_engine_calls_total", call="status", outcome="cancelled") == 1
+    assert metered.scraped("kubelet_runtime_operations_errors_total", operation_type="status") == 0
+
+
+@virtual_time
+async def test_looks_without_an_answer_and_those_that_are_late(tmp_path: Path):
+    metered = Metered(await LivingNode.on(tmp_path))
+    metered.node.engine.fail("observe", EngineUnavailable("no answer"))
+    async with metered.working(pod(container("app"))):
+        await metered.node.told.until_phase("Running")
+    assert metered.scraped("vkprovider_reconciles_total", result="failed") == 1
+    metered.meter.steps.looked(("engine", "probe"), None, 3.0, 0.1)
+    assert metered.scraped("vkprovider_reconcile_causes_total", cause="probe") == 1
+    assert metered.scraped("vkprovider_reconcile_delay_seconds_sum") == 3
 
 
 @virtual_time

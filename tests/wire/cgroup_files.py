@@ -15,9 +15,10 @@ V1 = {
         "cache 0\nrss 65536\nmapped_file 0\nhierarchical_memory_limit 67108864\nhierarchical_memsw_limit 134217728\n"
         "total_cache 8192\ntotal_rss 65536\ntotal_rss_huge 0\ntotal_shmem 0\ntotal_mapped_file 4096\ntotal_swap 12288\n"
         "total_pgpgin 853\ntotal_pgpgout 837\ntotal_pgfault 1144\ntotal_pgmajfault 2\ntotal_inactive_anon 61440\n"
-        "total_active_anon 4096\ntotal_inactive_file 100000\ntotal_active_file 0\ntotal_unevictable 0\n"
+        "total_active_anon 4096\ntotal_inactive_file 100000\ntotal_active_file 4096\ntotal_unevictable 0\n"
     ),
     "memory.usage_in_bytes": "487424\n",
+    "memory.kmem.usage_in_bytes": "311296\n",
     "memory.max_usage_in_bytes": "4341760\n",
     "memory.failcnt": "7\n",
     "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n",
@@ -53,7 +54,7 @@ V2 = {
         "anon 65536\nfile 8192\nkernel 311296\nkernel_stack 16384\npagetables 40960\nsec_pagetables 0\npercpu 1536\n"
         "sock 0\nvmalloc 0\nshmem 0\nzswap 0\nzswapped 0\nfile_mapped 4096\nfile_dirty 0\nfile_writeback 0\n"
         "swapcached 0\nanon_thp 0\nfile_thp 0\nshmem_thp 0\ninactive_anon 61440\nactive_anon 4096\n"
-        "inactive_file 100000\nactive_file 0\nunevictable 0\nslab_reclaimable 99144\nslab_unreclaimable 120464\n"
+        "inactive_file 100000\nactive_file 4096\nunevictable 0\nslab_reclaimable 99144\nslab_unreclaimable 120464\n"
         "slab 219608\nworkingset_refault_anon 0\nworkingset_refault_file 0\npgfault 1144\npgmajfault 2\n"
     ),
     "memory.max": "67108864\n",

@@ -29,6 +29,9 @@ EXPECTED = Reading(
         rss=65536,
         cache=8192,
         mapped_file=4096,
+        active_file=4096,
+        inactive_file=100000,
+        kernel=311296,
         swap=12288,
         max_usage=4341760,
         page_faults=1144,
@@ -46,6 +49,13 @@ EXPECTED = Reading(
 )
 Parse = Callable[[Mapping[str, str]], Reading | None]
 BOTH = pytest.mark.parametrize(("parse", "files"), [(cgroup_v1.reading, V1), (cgroup_v2.reading, V2)])
+
+
+def test_the_kernels_memory_before_it_told_the_sum():
+    older = V2["memory.stat"].replace("kernel 311296\n", "")
+    found = cgroup_v2.reading(V2 | {"memory.stat": older})
+    assert found is not None
+    assert found.memory.kernel == 16384 + 40960 + 1536 + 219608
 
 
 def test_version_1():

@@ -108,6 +108,28 @@ def test_processors():
     assert kernel_texts.processor_times("") == (0, 0)
 
 
+def cpuinfo(*cores: tuple[int, int]) -> str:
+    """As on a machine with these sockets and cores, once for each thread of them."""
+    return "".join(
+        f"processor\t: {number}\nmodel name\t: EPYC\nphysical id\t: {socket}\nsiblings\t: 2\ncore id\t\t: {core}\n\n"
+        for number, (socket, core) in enumerate(cores)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (cpuinfo((0, 0), (0, 1)), (2, 1)),
+        (cpuinfo((0, 0), (0, 0), (0, 1), (0, 1)), (2, 1)),
+        (cpuinfo((0, 0), (1, 0), (0, 4), (1, 4)), (4, 2)),
+        ("processor\t: 0\nBogoMIPS\t: 50.00\n\nprocessor\t: 1\nBogoMIPS\t: 50.00\n", (2, 1)),
+        ("", (0, 0)),
+    ],
+)
+def test_cores_and_sockets(text: str, expected: tuple[int, int]):
+    assert kernel_texts.cores_and_sockets(text) == expected
+
+
 def test_a_process_whose_name_is_made_to_mislead():
     fields = ["S", "1", *["0"] * 5, "11", "12", "13", "14", "250", "50", *["0"] * 6, "1000", "4096", "77"]
     found = kernel_texts.process_stat(f"42 (a) R 1 (b) {' '.join(fields)}\n")

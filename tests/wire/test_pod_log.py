@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vkprovider.wire.pod_log import CriFormat, Entry, Written, json_entries, last_words
 
 TIME = "2025-04-29T03:26:06.783205694Z"
+TELLING = (b'"', b"\\", b"\\n", b'","stream":"', b'"}', b"\xe2\x80\xa8", b"\xf0\x9f\x98\x80", b"\xff", b"\0\t\r<&>")
 LOCAL = "2025-04-29T11:26:06.783205694+08:00"
 
 
@@ -63,6 +67,43 @@ def test_what_is_no_entry_is_passed_over() -> None:
     assert list(json_entries(good)) == [Entry("<a>\n", "stdout", TIME)]
     assert list(json_entries(b"\0\0\0{\n" + good + b'{"log":1}\n' + good)) == [Entry("<a>\n", "stdout", TIME)] * 2
     assert list(json_entries(b"")) == []
+
+
+def written(raw: bytes, stream: str, fraction: str) -> bytes:
+    """As the driver writes it (moby, daemon/logger/jsonfilelog/jsonlog/jsonlogbytes.go)."""
+    text = "".join(map(escaped, raw.decode(errors="surrogateescape")))
+    return f'{{"log":"{text}","stream":"{stream}","time":"2025-04-29T03:26:06{fraction}Z"}}\n'.encode()
+
+
+def escaped(char: str) -> str:
+    """Bytes that are no UTF-8 become U+FFFD."""
+    if "\udc80" <= char <= "\udcff":
+        return "\\ufffd"
+    if char in "<>&\u2028\u2029" or (char < " " and char not in "\n\r"):
+        return f"\\u{ord(char):04x}"
+    return {"\n": "\\n", "\r": "\\r", '"': '\\"', "\\": "\\\\"}.get(char, char)
+
+
+said = st.tuples(
+    st.lists(
+        st.one_of(st.binary(max_size=9), st.text(max_size=9).map(str.encode), st.sampled_from(TELLING)), max_size=9
+    ).map(lambda parts: b"".join(parts).replace(b"\n", b" ")),
+    st.sampled_from((b"\n", b"")),
+    st.sampled_from(("stdout", "stderr")),
+    st.sampled_from(("", ".5", ".123456789")),
+)
+
+
+@given(st.lists(said))
+def test_whatever_is_said_is_there_as_the_driver_has_it(entries: list[tuple[bytes, bytes, str, str]]) -> None:
+    data = [written(raw + end, stream, fraction) for raw, end, stream, fraction in entries]
+    lines = CriFormat(lambda _: timedelta()).format(json_entries(b"".join(data))).split(b"\n")
+    assert lines.pop() == b""
+    assert len(lines) == len(entries)
+    for line, entry, (_, end, stream, fraction) in zip(lines, data, entries, strict=True):
+        stamp = f"2025-04-29T03:26:06{fraction or '.':0<10}Z"
+        text = json.loads(entry)["log"].removesuffix("\n")
+        assert line.decode() == f"{stamp} {stream} {'F' if end else 'P'} {text}"
 
 
 def test_last_words_without_a_newline_become_a_line() -> None:

@@ -58,6 +58,7 @@ class StartContainer(Action, frozen=True, kw_only=True):
 
     ``target_id`` is the container whose process namespace an ephemeral container enters, "" for its own; ``devices``
     are the ids of those that it was given, by resource, ``volumes`` of the images that it has as volumes, by name.
+    ``runtime`` is the sandbox's.
     """
 
     attempt: int
@@ -67,6 +68,7 @@ class StartContainer(Action, frozen=True, kw_only=True):
     target_id: ContainerID = ContainerID("")
     devices: Mapping[str, tuple[str, ...]] = {}
     volumes: Mapping[str, str] = {}
+    runtime: str = ""
 
 
 class ResizeContainer(Action, frozen=True, kw_only=True):
@@ -228,7 +230,9 @@ class TornDown(News, frozen=True, kw_only=True):
 
 
 class PodEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event to record. ``field_path`` is "" for the pod, else as in ``spec.containers{app}``."""
+    """An event to record, of a pod or of the node. ``field_path`` is "" for the pod itself, else as in
+    ``spec.containers{app}``.
+    """
 
     type: str  # Normal or Warning
     reason: str

@@ -148,6 +148,9 @@ def _platform(pod: Pod, spec: Mapping[str, Any], node: NodeView) -> Iterator[Rej
     if (spec.get("securityContext") or {}).get("supplementalGroupsPolicy") == "Strict":
         message = "SupplementalGroupsPolicy=Strict is not supported in this node"
         yield Rejection(reason="SupplementalGroupsPolicyNotSupported", message=message)
+    if spec.get("hostUsers") is False:  # in a kubelet's words (pkg/kubelet/userns/userns_manager.go), if not its reason
+        message = "can't set `spec.hostUsers: false`, runtime does not support user namespaces"
+        yield Rejection(reason=UNSUPPORTED, message=message)
 
 
 def _resources(mine: Claim, node: NodeView, others: Sequence[Claim]) -> Iterator[Rejection]:

@@ -41,7 +41,7 @@ def claim(pod: Pod) -> Claim:
 
     Raises SpecError where a quantity cannot be read.
     """
-    overhead = {name: parse(quantity) for name, quantity in (_raw_spec(pod).get("overhead") or {}).items()}
+    overhead = {name: parse(quantity) for name, quantity in pod.spec.overhead.items()}
     total = _added(_requests(pod) | whole_requests(pod.spec), overhead)
     return Claim(amounts={name: in_units(name, amount) for name, amount in total.items()}, ports=_host_ports(pod))
 
@@ -106,8 +106,3 @@ def _host_ports(pod: Pod) -> frozenset[HostPort]:
         for port in container.ports
         if port.host_port > 0
     )
-
-
-def _raw_spec(pod: Pod) -> Mapping[str, Mapping[str, str]]:
-    spec: Mapping[str, Mapping[str, str]] = pod.raw.get("spec") or {}
-    return spec

@@ -8,6 +8,7 @@ from typing import Any
 from vkprovider.core.allocation import RESIZABLE, applied
 from vkprovider.core.exits import forgiven, terminated, timestamp
 from vkprovider.core.image_names import full_repository, repository
+from vkprovider.core.read_only import effective_mode
 from vkprovider.core.sidecars import Kind, Role, Roles
 from vkprovider.core.standing import Standing, shown_as_started
 from vkprovider.core.view import PodView
@@ -36,7 +37,8 @@ def container_status(
     if role.kind is not Kind.EPHEMERAL:  # nobody waits for one, and prober_manager.go does not look at them
         status["started"] = standing.started or shown_as_started(view, standing.shown)
     if role.container.volume_mounts:
-        status["volumeMounts"] = [_volume_mount(mount) for mount in role.container.volume_mounts]
+        able = _runtime(view) in view.settings.recursive_read_only
+        status["volumeMounts"] = [_volume_mount(mount, able=able) for mount in role.container.volume_mounts]
     if newest is not None:
         status |= _of_instance(view, role.container, newest)
     last = newest if "waiting" in status["state"] and newest is not None and _over(newest) else None
@@ -73,10 +75,16 @@ def _user(user: ContainerUser) -> dict[str, Any]:
     return shown | {"supplementalGroups": list(user.groups)} if user.groups else shown
 
 
-def _volume_mount(mount: VolumeMount) -> dict[str, Any]:
+def _runtime(view: PodView) -> str:
+    """The pod's; until it has a sandbox, the engine's default one."""
+    sandboxes = view.observed.sandboxes
+    return sandboxes[0].runtime if sandboxes else ""
+
+
+def _volume_mount(mount: VolumeMount, *, able: bool) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": mount.name, "mountPath": mount.mount_path}
-    if mount.read_only:  # mounts below it stay writable: Docker can make them read-only only since 25
-        shown |= {"readOnly": True, "recursiveReadOnly": "Disabled"}
+    if mount.read_only:
+        shown |= {"readOnly": True, "recursiveReadOnly": effective_mode(mount, able=able)}
     return shown
 
 

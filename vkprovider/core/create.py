@@ -16,6 +16,7 @@ from vkprovider.core.env import Env
 from vkprovider.core.expansion import expand_all
 from vkprovider.core.faults import Fault
 from vkprovider.core.network_files import Dns, Resolver, hostname, pod_resolver
+from vkprovider.core.read_only import in_depth
 from vkprovider.core.resources import SANDBOX_OOM_SCORE, container_limits, pod_limits
 from vkprovider.core.sysctls import dotted
 from vkprovider.model.container import Container, EphemeralContainer
@@ -37,9 +38,10 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What of the node goes into its containers.
 
     ``memory`` in bytes. ``network`` is the engine's network for pods, "" for its default; ``enforced`` are the
-    security modules of its host, ``withheld`` the capabilities that it lets no container have; ``allocatable`` are the
-    quantities that pods may have, by resource, and ``devices`` those that there are. ``pod_max_pids`` is 0 for no
-    limit; ``limits_pods`` says whether the engine can limit the containers of a pod together.
+    security modules of its host, ``withheld`` the capabilities that it lets no container have, and
+    ``recursive_read_only`` the runtimes that make mounts so; ``allocatable`` are the quantities that pods may have, by
+    resource, and ``devices`` those that there are. ``pod_max_pids`` is 0 for no limit; ``limits_pods`` says whether the
+    engine can limit the containers of a pod together.
     """
 
     name: str
@@ -49,6 +51,7 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     dns: Dns = Dns()
     enforced: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
+    recursive_read_only: tuple[str, ...] = ()
     allocatable: Mapping[str, str] = {}
     devices: Mapping[str, tuple[Device, ...]] = {}
     pod_max_pids: int = 0
@@ -67,7 +70,7 @@ class Gathered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_sandbox(
-    pod: Pod, node: NodeFacts, attempt: int, image: str, mounts: tuple[Mount, ...] = ()
+    pod: Pod, node: NodeFacts, attempt: int, image: str, mounts: tuple[Mount, ...] = (), runtime: str = ""
 ) -> ContainerCreate:
     """The container that holds the pod's namespaces, its ports and its in-memory volumes, and needs no right at all."""
     spec = pod.spec
@@ -86,6 +89,7 @@ def plan_sandbox(
         network=_HOST if spec.host_network else node.network,
         ipc=_HOST if spec.host_ipc else "shareable",
         pid=_HOST if spec.host_pid else "",
+        runtime=runtime,
         read_only_root=True,
         cap_drop=("ALL",),
         security_opts=("no-new-privileges",),
@@ -133,12 +137,13 @@ def plan_container(
         stdin=container.stdin,
         stdin_once=container.stdin_once,
         stop_signal=(container.lifecycle and container.lifecycle.stop_signal) or "",
-        mounts=gathered.mounts,
+        mounts=in_depth(container, gathered.mounts, able=start.runtime in node.recursive_read_only),
         network=sandbox,
         ipc=_HOST if pod.spec.host_ipc else sandbox,
         pid=_pid(pod.spec, container, start),
         privileged=security.is_privileged(container),
         read_only_root=security.has_read_only_root(container),
+        runtime=_runtime(pod.spec, start),
         cap_add=added,
         cap_drop=dropped,
         security_opts=security.security_options(pod, container, gathered.seccomp),
@@ -171,6 +176,13 @@ def _pid(spec: PodSpec, container: Container, start: StartContainer) -> str:
     if spec.host_pid:
         return _HOST
     return f"container:{start.sandbox_id}" if spec.share_process_namespace else ""
+
+
+def _runtime(spec: PodSpec, start: StartContainer) -> str:
+    """The sandbox's. Raises Fault while that cannot be seen: another one may confine less."""
+    if spec.runtime_class_name and not start.runtime:
+        raise Fault("the runtime of the pod's sandbox cannot be seen now")
+    return start.runtime
 
 
 def _ports(spec: PodSpec) -> tuple[PortBinding, ...]:

@@ -14,6 +14,8 @@ Synchronous, total, without IO; equal views give equal decisions.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from vkprovider.core.actions import POD, Decision
 from vkprovider.core.devices import assign_devices
 from vkprovider.core.draft import Draft
@@ -28,6 +30,9 @@ from vkprovider.core.status import build_status
 from vkprovider.core.stopping import begin_end, carry_on_end
 from vkprovider.core.upkeep import followed_objects
 from vkprovider.core.view import PodView
+from vkprovider.model.observed import Run
+
+UNSEEN_AGAIN = timedelta(seconds=30)
 
 
 def decide(view: PodView) -> Decision:
@@ -86,6 +91,8 @@ def _sum_up(draft: Draft) -> Decision:
     elif status["phase"] in (SUCCEEDED, FAILED):
         draft.note(final=status)
     draft.keep(conditions=conditions)
+    if any(c.run is Run.UNKNOWN for c in draft.view.observed.containers):
+        draft.wakes.append(draft.view.now + UNSEEN_AGAIN)  # nobody will tell when it can be seen
     return Decision(
         actions=actions,
         cancel=frozenset(draft.cancel),

@@ -30,7 +30,7 @@ def live(draft: Draft) -> None:
     if sandbox is None:
         _renew_sandbox(draft)
         return
-    plan = plan_startup(draft.view, draft.roles, draft.standings, sandbox.id)
+    plan = plan_startup(draft.view, draft.roles, draft.standings, sandbox)
     draft.actions += plan.actions
     draft.wakes += plan.wake_at
     draft.note_hooks(*plan.hooks)

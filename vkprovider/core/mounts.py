@@ -100,7 +100,7 @@ def plan_mounts(
             )
         mounts.append(_mount(pod, volume, wanted, pod_dir))
     taken = {mount.target for mount in mounts}
-    log, log_target = "", _absolute(container.termination_message_path)
+    log, log_target = "", absolute(container.termination_message_path)
     if container.termination_message_path and log_target not in taken:
         log = termination_log(pod_dir, container.name, attempt)
         mounts.append(Mount(source=log, target=log_target))
@@ -122,7 +122,7 @@ def _mount(pod: Pod, volume: Volume, wanted: VolumeMount, pod_dir: str) -> Mount
     memory = in_memory(volume)
     return Mount(
         source=memory_volume_name(pod, volume) if memory else volume_path(volume, pod_dir),
-        target=_absolute(wanted.mount_path),
+        target=absolute(wanted.mount_path),
         read_only=wanted.read_only or is_projection(volume) or _is_only_read(volume),
         propagation=_PROPAGATION[wanted.mount_propagation],
         volume=memory,
@@ -134,7 +134,8 @@ def _is_only_read(volume: Volume) -> bool:
     return volume.image is not None or volume.csi is not None or (claim is not None and claim.read_only)
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
+    """A path in a container, as its mount has it."""
     return posixpath.normpath(posixpath.join("/", path))
 
 

@@ -13,12 +13,15 @@ import msgspec
 
 from vkprovider.core.downward import Quantity, container_named, metadata_field, resource_field
 from vkprovider.core.objects import Objects, config_map_bytes, content_of, secret_bytes
+from vkprovider.core.pod_certificates import credential_files, credential_ref, credential_refs
 from vkprovider.core.security import common_user
 from vkprovider.core.tokens import Tokens, token_ref
+from vkprovider.core.trust_anchors import bundle_ref, trust_anchors
 from vkprovider.errors import NotGranted, SpecError, VkError
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef, split_reference
 from vkprovider.model.volume import (
+    CertificateProjection,
     ConfigMapVolume,
     DownwardFile,
     KeyToPath,
@@ -30,7 +33,7 @@ from vkprovider.model.volume import (
     VolumeProjection,
 )
 
-TOKEN_MODE = 0o600  # with an fsGroup the group may read it too
+PRIVATE_MODE = 0o600  # with an fsGroup the group may read it too
 
 _MAX_PATH = 4096
 _MAX_FILE_NAME = 255
@@ -55,8 +58,8 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
 class NodeShare(msgspec.Struct, frozen=True, kw_only=True):
     """What of the node shows in volumes. ``memory`` in bytes bounds volumes in memory; ``allocatable`` are quantities.
 
-    Where vkprovider ``may_chown``, a token belongs to the user that the containers run as. Without ``labels`` there is
-    no Node, and volumes for certain nodes are for this machine too.
+    Where vkprovider ``may_chown``, what is the pod's own belongs to the user that its containers run as. Without
+    ``labels`` there is no Node, and volumes for certain nodes are for this machine too.
     """
 
     memory: int
@@ -66,21 +69,25 @@ class NodeShare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def object_refs(pod: Pod, volume: Volume) -> Iterator[ObjectRef]:
-    """The ConfigMaps and Secrets a volume is made from; what is no reference to one is left out."""
+    """The objects a volume is made from, certificates of the pod's own included; what is no reference is left out."""
     for kind, name in _named(volume):
         with suppress(SpecError):
             yield _ref(kind, pod, name)
+    for source in _sources(volume):
+        if source.cluster_trust_bundle is not None:
+            yield bundle_ref(source.cluster_trust_bundle)
+    for ref, _ in credential_refs(volume, pod.metadata.namespace):
+        yield ref
 
 
 def shows_elsewhere(pod: Pod, volume: Volume) -> bool:
     """Whether an object of another namespace than the pod's is among those that the volume is made from."""
-    return any(ref.namespace != pod.metadata.namespace for ref in object_refs(pod, volume))
+    return any(ref.namespace not in ("", pod.metadata.namespace) for ref in object_refs(pod, volume))
 
 
 def shows_pod(volume: Volume) -> bool:
     """Whether files of the volume change with the pod's labels and annotations."""
-    sources = volume.projected.sources if volume.projected is not None else ()
-    return volume.downward_api is not None or any(source.downward_api is not None for source in sources)
+    return volume.downward_api is not None or any(source.downward_api is not None for source in _sources(volume))
 
 
 def is_projection(volume: Volume) -> bool:
@@ -90,9 +97,9 @@ def is_projection(volume: Volume) -> bool:
 
 
 def is_secret(volume: Volume) -> bool:
-    """Whether there are Secrets or tokens among the files of the volume."""
-    sources = volume.projected.sources if volume.projected is not None else ()
-    secrets = (part for source in sources for part in (source.secret, source.service_account_token))
+    """Whether there are Secrets, tokens or keys among the files of the volume."""
+    sources = _sources(volume)
+    secrets = (part for each in sources for part in (each.secret, each.service_account_token, each.pod_certificate))
     return volume.secret is not None or any(part is not None for part in secrets)
 
 
@@ -139,7 +146,7 @@ class _Projection:
         problems: list[str] = []
         for place, source in enumerate(volume.sources):
             try:
-                files += self._source(source, volume.default_mode, f"{name}: source {place}")
+                files += self._source(source, volume.default_mode, name, place)
             except NotGranted:
                 raise
             except VkError as exc:
@@ -148,7 +155,7 @@ class _Projection:
             raise SpecError(problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
         return files
 
-    def _source(self, source: VolumeProjection, mode: int, place: str) -> list[File]:
+    def _source(self, source: VolumeProjection, mode: int, volume: str, place: int) -> list[File]:
         if source.config_map is not None:
             return self.config_map(source.config_map.name, source.config_map, mode)
         if source.secret is not None:
@@ -157,17 +164,31 @@ class _Projection:
             return self.downward(source.downward_api.items, mode)
         if source.service_account_token is not None:
             return [self._token(source.service_account_token, mode)]
-        known = "configMap, secret, downwardAPI and serviceAccountToken"
-        raise SpecError(f"{place} is of a kind that vkprovider does not have: it projects {known}")
+        if source.cluster_trust_bundle is not None:
+            bundle = source.cluster_trust_bundle
+            return [self._private(bundle.path, trust_anchors(bundle, self._fetched.objects), mode)]
+        if source.pod_certificate is not None:
+            return self._credential(source.pod_certificate, mode, volume, place)
+        known = "configMap, secret, downwardAPI, serviceAccountToken, clusterTrustBundle and podCertificate"
+        raise SpecError(f"{volume}: source {place} is of a kind that vkprovider does not have: it projects {known}")
 
     def _token(self, source: TokenProjection, mode: int) -> File:
         token = self._fetched.tokens[token_ref(self._pod, source)]
         if isinstance(token, VkError):
             raise SpecError(f"failed to fetch token: {token}")
+        return self._private(source.path, token.value.encode(), mode)
+
+    def _credential(self, source: CertificateProjection, mode: int, volume: str, place: int) -> list[File]:
+        ref = credential_ref(self._pod.metadata.namespace, volume, place)
+        raw = content_of(ref, self._fetched.objects, optional=False)
+        return [self._private(path, data, mode) for path, data in credential_files(source, raw)]
+
+    def _private(self, path: str, data: bytes, mode: int) -> File:
+        """A file that belongs to the user of the containers, where there is one."""
         user = common_user(self._pod) if self._node.may_chown else None
         if user is not None or self._pod.spec.security_context.fs_group is not None:
-            mode = TOKEN_MODE
-        return File(path=_clean(source.path), data=token.value.encode(), mode=mode, owner=user)
+            mode = PRIVATE_MODE
+        return File(path=_clean(path), data=data, mode=mode, owner=user)
 
     def _told(self, item: DownwardFile) -> str:
         if item.field_ref is not None:
@@ -179,13 +200,17 @@ class _Projection:
         return resource_field(selector, container, self._node.allocatable)
 
 
+def _sources(volume: Volume) -> tuple[VolumeProjection, ...]:
+    return volume.projected.sources if volume.projected is not None else ()
+
+
 def _named(volume: Volume) -> Iterator[tuple[str, str]]:
     """The kind and the name, as it is written, of each object."""
     if volume.config_map is not None:
         yield "ConfigMap", volume.config_map.name
     if volume.secret is not None:
         yield "Secret", volume.secret.secret_name
-    for source in volume.projected.sources if volume.projected is not None else ():
+    for source in _sources(volume):
         if source.config_map is not None:
             yield "ConfigMap", source.config_map.name
         if source.secret is not None:

@@ -12,7 +12,7 @@ from decimal import ROUND_CEILING, Decimal
 from vkprovider.model.container import Container, ResourceRequirements
 from vkprovider.model.create import Limits
 from vkprovider.model.pod import PodSpec
-from vkprovider.model.quantity import parse, whole
+from vkprovider.model.quantity import parse
 
 CPU = "cpu"
 MEMORY = "memory"
@@ -68,11 +68,16 @@ def pod_limits(spec: PodSpec, pids: int = 0) -> Limits | None:
     limits = spec.resources.limits if spec.resources is not None else {}
     if not limits and not pids:
         return None
+    overhead = {name: parse(quantity) for name, quantity in spec.overhead.items()}
+    cpu, memory = (
+        parse(limits[name]) + overhead.get(name, 0) if name in limits else Decimal(0) for name in (CPU, MEMORY)
+    )
+    requested = whole_requests(spec).get(CPU) or _peak(spec, _request, CPU)
     return Limits(
-        cpu_shares=_shares(whole_requests(spec).get(CPU) or _peak(spec, _request, CPU)),
-        cpu_quota=_quota(parse(limits.get(CPU, 0))),
+        cpu_shares=_shares(requested + overhead.get(CPU, 0)),
+        cpu_quota=_quota(cpu),
         cpu_period=_PERIOD_MICROS,
-        memory=max(0, whole(limits.get(MEMORY, 0))),
+        memory=max(0, _ceil(memory)),
         pids=pids,
     )
 

@@ -18,7 +18,7 @@ from vkprovider.core.sidecars import Kind, Role, Roles
 from vkprovider.core.standing import POST_START, Standing, back_off_hash, hook_key
 from vkprovider.core.view import PodView
 from vkprovider.model.container import Container, EphemeralContainer
-from vkprovider.model.observed import Run
+from vkprovider.model.observed import Run, SandboxState
 from vkprovider.model.refs import ContainerID
 
 
@@ -30,10 +30,10 @@ class StartPlan(msgspec.Struct, kw_only=True):
     wake_at: list[datetime] = []
 
 
-def plan_startup(view: PodView, roles: Roles, standings: Mapping[str, Standing], sandbox_id: ContainerID) -> StartPlan:
+def plan_startup(view: PodView, roles: Roles, standings: Mapping[str, Standing], sandbox: SandboxState) -> StartPlan:
     """The next steps of a pod that lives, has a sandbox and has its volumes."""
     plan = StartPlan()
-    walk = _Walk(view, standings, sandbox_id, plan)
+    walk = _Walk(view, standings, sandbox, plan)
     for role in roles.ephemerals:  # even while the pod is not yet initialized
         walk.keep_running(role)
     if is_initialized(roles, standings):
@@ -62,11 +62,11 @@ class _Walk:
     """One pass in start order. Methods answer whether the walk may go on past what they looked at."""
 
     def __init__(
-        self, view: PodView, standings: Mapping[str, Standing], sandbox_id: ContainerID, plan: StartPlan
+        self, view: PodView, standings: Mapping[str, Standing], sandbox: SandboxState, plan: StartPlan
     ) -> None:
         self.view = view
         self.standings = standings
-        self.sandbox_id = sandbox_id
+        self.sandbox = sandbox
         self.plan = plan
 
     def inits(self, roles: tuple[Role, ...]) -> bool:
@@ -152,12 +152,13 @@ class _Walk:
         return StartContainer(
             key=standing.name,
             attempt=standing.next_attempt,
-            sandbox_id=self.sandbox_id,
+            sandbox_id=self.sandbox.id,
             image_id=image.image_id,
             backoff_seconds=self._backoff_seconds(standing),
             volumes=image.volumes,
             target_id=self._target(standing.role.container),
             devices=self.view.record.devices.get(standing.name, {}),
+            runtime=self.sandbox.runtime,
         )
 
     def _backoff_seconds(self, standing: Standing) -> int:

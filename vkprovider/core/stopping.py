@@ -5,7 +5,7 @@ How a container is stopped, step by step, is the business of ``termination``.
 
 from __future__ import annotations
 
-from vkprovider.core.actions import POD, PullImage, RemoveSandbox, RunHook, TeardownPod
+from vkprovider.core.actions import POD, PullImage, RemoveSandbox, RunHook, StartContainer, TeardownPod
 from vkprovider.core.draft import Draft
 from vkprovider.core.ending import find_ending
 from vkprovider.core.phase import quiet
@@ -108,7 +108,7 @@ def _why_replace(view: PodView, standing: Standing) -> tuple[str, str] | None:
     assert instance is not None
     if role.kind is Kind.EPHEMERAL:
         return None
-    if instance.run is Run.UNKNOWN:
+    if instance.run is Run.UNKNOWN and not isinstance(standing.busy, StartContainer):  # else it hangs on our own start
         return UNKNOWN, 'Container is in "unknown" state, try killing it before restart'
     if is_outdated(standing) and (image_at_hand(view, standing) is not None or not is_up(view, role, instance)):
         return DEFINITION, f"{_called(role)} definition changed{_and_restarts(view, role, always=True)}"

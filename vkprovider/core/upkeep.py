@@ -11,8 +11,10 @@ from datetime import timedelta
 from vkprovider.core import env
 from vkprovider.core.actions import POD, PrepareVolumes, VolumesReady
 from vkprovider.core.draft import Draft
+from vkprovider.core.pod_certificates import CREDENTIAL
 from vkprovider.core.projections import shows_pod
 from vkprovider.core.pull_secrets import pull_secrets
+from vkprovider.core.trust_anchors import BUNDLE, BUNDLES_OF_SIGNER
 from vkprovider.core.volumes import needed_objects
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef
@@ -20,7 +22,8 @@ from vkprovider.model.refs import ObjectRef
 FAILED_MOUNT = "FailedMount"
 NOT_REFRESHED = "VolumeNotRefreshed"
 
-_FOLLOWED = ("ConfigMap", "Secret")  # a node may get claims and their volumes, and not watch them
+# A node may get claims and their volumes, and not watch them.
+_FOLLOWED = ("ConfigMap", "Secret", BUNDLE, BUNDLES_OF_SIGNER, CREDENTIAL)
 
 _FIRST_RETRY = timedelta(seconds=0.5)  # pkg/util/goroutinemap/exponentialbackoff
 _LAST_RETRY = timedelta(minutes=2, seconds=2)

@@ -23,10 +23,11 @@ class Verdicts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What an administrator may change about decisions.
+    """What decisions go by besides their pod.
 
     ``forgive``: whose exit code is turned into 0 when vkprovider stopped it at the pod's end: "all" sidecars,
-    "marked" ones only, or "none". Times in seconds.
+    "marked" ones only, or "none". Times in seconds. ``recursive_read_only`` are the engine's runtimes that make mounts
+    so.
     """
 
     node_name: str
@@ -35,6 +36,7 @@ class CoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     backoff_first: int = 10
     backoff_limit: int = 300
     retry_seconds: int = 10  # after a failed create, sandbox or volume
+    recursive_read_only: tuple[str, ...] = ()
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """The engine's events, as "look at this pod again" (the kubelet's PLEG, without its polling).
 
 Events may get lost: on a broken connection, on a restart of the engine, and 256 at once are all it replays. So after
-each connect, and every 30 s, all pods are to be looked at.
+each connect, and every 30 s, anything may have changed.
 """
 
 from __future__ import annotations

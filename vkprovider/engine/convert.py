@@ -13,8 +13,10 @@ from typing import Any
 import msgspec
 
 from vkprovider.core.image_names import full_repository, repository
+from vkprovider.engine.mounts import mount_fields
+from vkprovider.engine.runtimes import recursive_read_only
 from vkprovider.model import labels as keys
-from vkprovider.model.create import ContainerCreate, DeviceMapping, Limits, LogLimits, Mount, PortBinding
+from vkprovider.model.create import ContainerCreate, DeviceMapping, Limits, LogLimits, PortBinding
 from vkprovider.model.engine import EngineInfo, ImageInfo, StoredImage
 from vkprovider.model.observed import ContainerState, ContainerUser, PodObservation, Run, SandboxState
 from vkprovider.model.refs import ContainerID, PodKey
@@ -66,7 +68,7 @@ def create_body(spec: ContainerCreate, parent_cgroup: str = "") -> dict[str, Any
 
 def _host_config(spec: ContainerCreate, parent_cgroup: str) -> dict[str, Any]:
     config: dict[str, Any] = {
-        "Mounts": [_mount(mount) for mount in spec.mounts],
+        "Mounts": mount_fields(spec.mounts),
         "GroupAdd": list(spec.groups),
         "DnsSearch": list(spec.dns_searches),
         "DnsOptions": list(spec.dns_options),
@@ -75,6 +77,7 @@ def _host_config(spec: ContainerCreate, parent_cgroup: str) -> dict[str, Any]:
         "IpcMode": spec.ipc,
         "PidMode": spec.pid,
         "UTSMode": spec.uts,
+        "Runtime": spec.runtime,
         "Privileged": spec.privileged,
         "ReadonlyRootfs": spec.read_only_root,
         "CapAdd": list(spec.cap_add),
@@ -115,31 +118,6 @@ def update_body(limits: Limits) -> dict[str, Any]:
     """The body of ``POST /containers/{id}/update``. What is 0 is left as it is: a limit cannot be taken away."""
     fields = _limits(limits)
     return {name: fields[name] for name in _UPDATABLE if name in fields}
-
-
-def _mount(mount: Mount) -> dict[str, Any]:
-    if mount.image:
-        part = {"ImageOptions": {"Subpath": mount.sub_path}} if mount.sub_path else {}
-        return {"Type": "image", "Source": mount.source, "Target": mount.target, "ReadOnly": True} | part
-    if mount.volume:
-        return {
-            "Type": "volume",
-            "Source": mount.source,
-            "Target": mount.target,
-            "ReadOnly": mount.read_only,
-            "VolumeOptions": {"NoCopy": True},  # an emptyDir begins empty, whatever the image has at its place
-        }
-    # The engine's default is left unsaid: then it mounts even what its own directory is in, such as /, if as a slave.
-    options: dict[str, Any] = {} if mount.propagation == "rprivate" else {"Propagation": mount.propagation}
-    if mount.read_only:  # from API 1.44 on, mounts below would become read-only too; a kubelet leaves them alone
-        options["ReadOnlyNonRecursive"] = True
-    return {
-        "Type": "bind",
-        "Source": mount.source,
-        "Target": mount.target,
-        "ReadOnly": mount.read_only,
-        "BindOptions": options,
-    }
 
 
 def _device(device: DeviceMapping) -> dict[str, str]:
@@ -228,17 +206,19 @@ def _labels(entry: Json) -> Mapping[str, str]:
 
 
 def _sandbox(entry: Json, identity: keys.ContainerIdentity) -> SandboxState:
-    ips = tuple(_addresses(entry))
+    ips = tuple(addresses(entry))
     return SandboxState(
         id=ContainerID(entry["Id"]),
         attempt=identity.attempt,
         ready=_status(entry) == "running" and (bool(ips) or entry["HostConfig"].get("NetworkMode") == "host"),
         created_at=_created(entry),
         ips=ips,
+        runtime=entry["HostConfig"].get("Runtime") or "",
     )
 
 
-def _addresses(entry: Json) -> Iterable[str]:
+def addresses(entry: Json) -> Iterable[str]:
+    """A container's own, from the answer to inspect or its line of the list."""
     networks: Mapping[str, Json] = (entry.get("NetworkSettings") or {}).get("Networks") or {}
     for network in networks.values():
         yield from (network[key] for key in ("IPAddress", "GlobalIPv6Address") if network.get(key))
@@ -328,6 +308,7 @@ def engine_info(info: Json, api_version: str) -> EngineInfo:
         rootless=any(option.startswith("name=rootless") for option in info.get("SecurityOptions") or ()),
         cgroup_driver=info.get("CgroupDriver", ""),
         runtimes=tuple(sorted(info.get("Runtimes") or ())),
+        recursive_read_only=recursive_read_only(info),
         security=tuple(option.partition(",")[0].removeprefix("name=") for option in info.get("SecurityOptions") or ()),
     )
 

@@ -22,6 +22,7 @@ from vkprovider.engine.disks import EngineDisks
 from vkprovider.engine.endpoint import find_endpoint
 from vkprovider.engine.engine_process import shares_mounts
 from vkprovider.engine.execs import Execs
+from vkprovider.engine.glances import glances
 from vkprovider.engine.images import Images
 from vkprovider.engine.kernel_limits import KernelLimits
 from vkprovider.engine.log_copies import LogCopies
@@ -49,7 +50,7 @@ from vkprovider.model.engine import (
     StoredImage,
 )
 from vkprovider.model.labels import NODE, POD_UID
-from vkprovider.model.observed import PodObservation
+from vkprovider.model.observed import Glance, PodObservation
 from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.model.usage import RunningContainer
 from vkprovider.ports import ExecStreams, ProcessStreams, WaitingClock
@@ -107,9 +108,8 @@ class DockerEngine:
         by_files = seen and info.cgroup_driver == CGROUPFS and await asyncio.to_thread(self._pod_cgroups.usable)
         return msgspec.structs.replace(info, shares_mounts=seen, pod_limits=by_files, withheld=withheld)
 
-    async def pods(self) -> frozenset[PodUID]:
-        entries = await self._list(f"{NODE}={self.node}")
-        return frozenset(PodUID(e["Labels"][POD_UID]) for e in entries if convert.is_of_pod(e["Labels"]))
+    async def pods(self) -> Mapping[PodUID, Glance]:
+        return glances(await self._list(f"{NODE}={self.node}"))
 
     async def observe(self, uid: PodUID) -> PodObservation:
         entries = await self._list(f"{NODE}={self.node}", f"{POD_UID}={uid}")

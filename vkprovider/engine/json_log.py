@@ -7,6 +7,7 @@ the last is removed (moby, daemon/logger/loggerutils/logfile.go). What is open h
 from __future__ import annotations
 
 import os
+import threading
 import zlib
 from collections import deque
 from collections.abc import Iterator
@@ -36,16 +37,21 @@ class _File(NamedTuple):
 class JsonLog:
     """The files at ``path``, from a position on. Raises OSError where there are none, or none that may be read.
 
-    ``complete`` is False where the position was not found: what came after it may have been removed unread.
+    ``complete`` is False where the position was not found, and from when files were removed faster than they were
+    looked at: something may have been removed unread. ``look`` may be called by another thread than the rest.
     """
 
     def __init__(self, path: str, begin: Position | None = None) -> None:
         self._path = path
         self._files: deque[_File] = deque()
         self._offset = 0
+        self._changing = threading.Lock()
+        self._closed = False
+        self.complete = True
         os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         self.look()
-        self.complete = begin is None or self._go_to(begin)
+        if begin is not None and not self._go_to(begin):
+            self.complete = False
 
     @property
     def position(self) -> Position:
@@ -56,6 +62,11 @@ class JsonLog:
 
     def look(self) -> None:
         """Open the files that are new. What is not opened before the driver removes it is lost."""
+        with self._changing:
+            if not self._closed:
+                self._look()
+
+    def _look(self) -> None:
         newest = self._files[-1].inode if self._files else None
         if newest is not None and _inode(self._path) == newest:
             return
@@ -73,19 +84,21 @@ class JsonLog:
                 for file in found:
                     os.close(file.descriptor)
                 return
+            self.complete &= newest is None
         self._files.extend(reversed(found))
 
     def read(self, size: int = CHUNK) -> bytes:
         """Some whole entries; none where there are no more now. To be called after ``look``."""
         while self._files:
+            ended = len(self._files) > 1  # nothing is written to it any more: there is a newer one
             data = os.pread(self._files[0].descriptor, max(size, _LONGEST), self._offset)
             end = data.rfind(b"\n") + 1
             if end:
                 self._offset += end
                 return data[:end]
-            if len(self._files) == 1:
+            if not ended:
                 break
-            self._drop_oldest()  # nothing is written to it any more: there is a newer one
+            self._drop_oldest()
         return b""
 
     def go_to_last(self, count: int) -> None:
@@ -105,6 +118,8 @@ class JsonLog:
             self._drop_oldest()
 
     def close(self) -> None:
+        with self._changing:
+            self._closed = True
         while self._files:
             self._drop_oldest()
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import select
 import sys
+import threading
+import time
+from contextlib import suppress
 
 import msgspec
 
@@ -17,13 +20,13 @@ from vkprovider.engine.log_file import ahead
 from vkprovider.wire.lines import LineSplitter
 from vkprovider.wire.pod_log import CriFormat
 
-PAUSE = 0.1  # seconds between two looks at files where nothing was new
+PAUSE = 0.1  # seconds between two looks at files
 _ORDER = msgspec.json.Decoder(Order)
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of an order. ``unreadable`` where the engine's file is not to be had; ``lost`` is told before the
-    end, and says that the engine has thrown away what was not copied yet.
+    end, and says that the engine may have thrown away something that was not copied yet.
     """
 
     id: str
@@ -44,11 +47,20 @@ class Copier:
 
     def run(self) -> None:
         """Work until there are no more orders."""
+        threading.Thread(target=self._look_out, daemon=True).start()
         busy = False
         while self._hear(0 if busy else PAUSE):
             busy = False
             for name in tuple(self._copies):
                 busy |= self._step(name)
+
+    def _look_out(self) -> None:
+        """Get hold of what may be rotated away before its turn comes: a write may take long, and others' turns too."""
+        while True:
+            time.sleep(PAUSE)
+            for copy in tuple(self._copies.values()):
+                with suppress(OSError):  # its turn will show
+                    copy.look()
 
     def _hear(self, seconds: float) -> bool:
         """Follow the orders that have come; False at their end."""
@@ -67,29 +79,26 @@ class Copier:
                 self._copies[order.id].ended = True
         else:
             try:
-                copy = self._copies[order.id] = LogCopy(order, self._style)
+                self._copies[order.id] = LogCopy(order, self._style)
             except OSError as exc:
                 self._tell(Report(order.id, str(exc), unreadable=exc.filename == order.source))
-                return
-            if not copy.complete:
-                self._tell(Report(order.id, lost=True))
 
     def _step(self, name: str) -> bool:
         """Copy a piece; whether there was one."""
         copy = self._copies[name]
         try:
-            if copy.step():
-                for other in self._copies.values():  # may be rotated faster than its turn comes
-                    other.look()
-                return True
-            if copy.ended:
+            goes_on = copy.step()
+            if copy.missed():
+                self._tell(Report(name, lost=True))
+            if not goes_on and copy.ended:
                 copy.finish()
                 self._end(name)
                 self._tell(Report(name))
         except OSError as exc:
             self._end(name)
             self._tell(Report(name, str(exc)))
-        return False
+            return False
+        return goes_on
 
     def _end(self, name: str) -> None:
         copy = self._copies.pop(name, None)

@@ -115,7 +115,7 @@ class _Copier:
         async for line in self._process.stdout:
             report = _REPORT.decode(line)
             if report.lost:
-                log.warning("output of a container was thrown away before it was copied", container=report.id)
+                log.warning("output of a container may have been thrown away before it was copied", container=report.id)
             elif report.id in self._asked:
                 self._asked.pop(report.id).set_result(report)
         code = await self._process.wait()

@@ -42,7 +42,7 @@ class _Note(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LogCopy:
-    """Raises OSError where one of the files cannot be had. ``complete`` as of ``JsonLog``."""
+    """Raises OSError where one of the files cannot be had."""
 
     def __init__(self, order: Order, style: CriFormat) -> None:
         self.ended = False
@@ -55,16 +55,23 @@ class LogCopy:
         except OSError:
             os.close(self._note_fd)
             raise
-        self.complete = self._source.complete
+        complete = self._source.complete
         grown = self._target.size - (noted.size if noted else 0)
         same = noted is None or noted.inode == self._target.inode  # else the file was begun anew after the note
-        self._skip = max(0, grown) if same and self.complete else 0
-        if not self.complete and self._target.tail()[-1:] not in (b"", b"\n"):
+        self._skip = max(0, grown) if same and complete else 0
+        if not complete and self._target.tail()[-1:] not in (b"", b"\n"):
             self._target.append(b"\n")  # what ends the line is lost
 
     def look(self) -> None:
-        """Get hold of what the engine has written. Raises OSError."""
+        """Get hold of what the engine has written. For any thread. Raises OSError."""
         self._source.look()
+
+    def missed(self) -> bool:
+        """Whether the engine may have thrown away something unread since this was asked last."""
+        if self._source.complete:
+            return False
+        self._source.complete = True
+        return True
 
     def step(self) -> bool:
         """Take the next piece; False where there is none now. Raises OSError."""

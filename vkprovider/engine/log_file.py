@@ -14,6 +14,7 @@ from vkprovider.model.create import LogLimits
 MODE = 0o640
 _TAIL = 256 * 1024  # bytes; every stream that is in the middle of a line has some there
 _SECOND = len("2006-01-02T15:04:05")
+_STAMP = len("2006-01-02T15:04:05.000000000")
 _IN_NAMES = str.maketrans("T", "-", "-:")  # 20060102-150405
 
 
@@ -34,20 +35,23 @@ class LogFile:
     def append(self, data: bytes) -> None:
         """Write whole lines."""
         begin = data.rfind(b"\n", 0, -1) + 1
-        self._last = data[begin : begin + _SECOND] or self._last
+        self._last = data[begin : begin + _STAMP] or self._last
         while data:
             written = os.write(self._descriptor, data)
             self.size += written
             data = data[written:]
 
     def rotate(self) -> bool:
-        """Begin anew if it is large enough. The name for the old one is the time of its last line; where that is taken
-        by another, of the same second, it grows on.
+        """Begin anew if it is large enough. The name for the old one is the time of its last line: its second, and more
+        where another has that. Where even the nanosecond is taken, it grows on.
         """
-        if not self._last:
+        if self.size < self._limits.max_bytes or not self._last:
             return False
-        kept = f"{self._path}.{self._last.decode().translate(_IN_NAMES)}"
-        if self.size < self._limits.max_bytes or os.path.exists(kept):
+        last = self._last.decode()
+        kept = f"{self._path}.{last[:_SECOND].translate(_IN_NAMES)}"
+        if os.path.exists(kept):
+            kept += last[_SECOND:]
+        if os.path.exists(kept):
             return False
         os.rename(self._path, kept)
         os.close(self._descriptor)

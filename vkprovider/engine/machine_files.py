@@ -12,6 +12,7 @@ from vkprovider.model.usage import CpuUsage, InterfaceUsage, MachineUsage, Memor
 from vkprovider.wire.cgroup_v1 import working_set
 from vkprovider.wire.kernel_texts import (
     boot_seconds,
+    cores_and_sockets,
     disk_activities,
     meminfo,
     network_devices,
@@ -24,6 +25,7 @@ from vkprovider.wire.kernel_texts import (
 )
 
 _OF_OTHERS = ("veth", "docker", "br-", "nerdctl")  # containers' ends and bridges (cadvisor, container/raw/handler.go)
+_KERNEL = ("KernelStack", "PageTables", "Percpu", "Slab")
 _MAX_THREADS = ("sys/kernel/pid_max", "sys/kernel/threads-max")
 
 
@@ -37,6 +39,7 @@ class MachineFiles:
     def machine(self) -> MachineUsage:
         stat, memory = self._read("stat"), meminfo(self._read("meminfo"))
         user, system = processor_times(stat)
+        cores, sockets = cores_and_sockets(self._read("cpuinfo"))
         limits = [number(self._read(path)) for path in _MAX_THREADS]
         return MachineUsage(
             at=self._now(),
@@ -44,6 +47,8 @@ class MachineFiles:
             nanocores=0,
             cpu=CpuUsage(total=user + system, user=user, system=system, pressure=self._pressure("cpu")),
             cpus=sum(line[:3] == "cpu" and line[3:4].isdecimal() for line in stat.splitlines()),
+            cores=cores,
+            sockets=sockets,
             memory=self._memory(memory),
             capacity=memory.get("MemTotal", 0),
             network=tuple(filter(_is_own, network_devices(self._read("net/dev")))),
@@ -83,6 +88,9 @@ class MachineFiles:
             rss=memory.get("AnonPages", 0),
             cache=memory.get("Cached", 0),
             mapped_file=memory.get("Mapped", 0),
+            active_file=memory.get("Active(file)", 0),
+            inactive_file=memory.get("Inactive(file)", 0),
+            kernel=sum(memory.get(part, 0) for part in _KERNEL),
             swap=memory.get("SwapTotal", 0) - memory.get("SwapFree", 0),
             swap_limit=memory.get("SwapTotal", 0),
             page_faults=events.get("pgfault", 0),

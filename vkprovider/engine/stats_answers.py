@@ -9,6 +9,7 @@ import msgspec
 
 from vkprovider.model.usage import CpuUsage, DeviceIo, InterfaceUsage, MemoryUsage, Reading
 from vkprovider.wire.cgroup_v1 import working_set
+from vkprovider.wire.cgroup_v2 import kernel_memory
 from vkprovider.wire.kernel_texts import UNLIMITED
 
 Json = Mapping[str, Any]
@@ -72,6 +73,9 @@ def _memory(memory: Json, host_config: Json) -> MemoryUsage:
         rss=detail("total_rss", "anon"),
         cache=detail("total_cache", "file"),
         mapped_file=detail("total_mapped_file", "file_mapped"),
+        active_file=detail("total_active_file", "active_file"),
+        inactive_file=detail("total_inactive_file", "inactive_file"),
+        kernel=kernel_memory(stats),
         max_usage=memory.get("max_usage", 0),
         page_faults=detail("total_pgfault", "pgfault"),
         major_page_faults=detail("total_pgmajfault", "pgmajfault"),

@@ -37,6 +37,7 @@ class Source:
         self._context = context or None
         in_cluster = bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
         self._kubeconfig = kubeconfig or ("" if in_cluster else str(Path.home() / ".kube" / "config"))
+        self._instead = "" if kubeconfig else ": give --kubeconfig FILE; to a node of a kind cluster, --kind"
         self._loader: Any = None
 
     def __str__(self) -> str:
@@ -86,12 +87,14 @@ class Source:
 
     def _new_loader(self) -> Any:
         if not self._kubeconfig:
+            if self._context:
+                raise ValueError("it has no contexts: give --kubeconfig FILE with --context")
             return incluster_config.InClusterConfigLoader(
                 incluster_config.SERVICE_TOKEN_FILENAME, incluster_config.SERVICE_CERT_FILENAME, try_refresh_token=False
             )
         files = [os.path.expanduser(path) for path in self._kubeconfig.split(os.pathsep) if path]
         if not any(os.path.exists(path) for path in files):
-            raise FileNotFoundError("it does not exist")
+            raise FileNotFoundError(f"it does not exist{self._instead}")
         merged = kube_config.KubeConfigMerger(os.pathsep.join(files))
         return kube_config.KubeConfigLoader(merged.config, self._context, config_base_path=None)
 

@@ -23,6 +23,7 @@ from vkprovider.sidecarset.validation import findings
 from vkprovider.sidecarset.webhook_configuration import KRUISE, NAME
 
 SIDECAR_SETS = Resource("sidecarsets", "apps.kruise.io", "v1alpha1")
+LATER_SIDECAR_SETS = SIDECAR_SETS._replace(version="v1beta1")  # of OpenKruise 1.9, where nothing else is served
 PATIENCE_SECONDS = 3.0  # with the first lists: less than the API server has with us
 
 
@@ -59,7 +60,8 @@ class AdmissionState:
 
     async def watch_sets(self) -> None:
         """To be run once the kind is defined."""
-        await self._sets.run(self._updates(SIDECAR_SETS.at()))
+        later = LATER_SIDECAR_SETS.at()
+        await self._sets.run(Reflector(self._api, SIDECAR_SETS.at(), self._clock, otherwise=later).updates())
 
     async def known(self) -> None:
         """Return when an answer can be given."""

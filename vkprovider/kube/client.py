@@ -25,7 +25,15 @@ JSON = "application/json"
 
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 30.0
-_METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "patch": "PATCH", "delete": "DELETE"}
+_METHODS = {
+    "get": "GET",
+    "list": "GET",
+    "watch": "GET",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
 
 
 class WatchEvent(msgspec.Struct, frozen=True):
@@ -63,11 +71,10 @@ class ApiClient:
     Every method raises ApiError or one of its kinds, and nothing else. ``answered`` is told of every request.
     """
 
-    answered: Answered | None = None
-
-    def __init__(self, clock: Clock, kubeconfig: str = "", context: str = "") -> None:
+    def __init__(self, clock: Clock, kubeconfig: str = "", context: str = "", answered: Answered | None = None) -> None:
         self._credentials = Credentials(clock, kubeconfig, context)
         self._clock = clock
+        self._answered = answered
 
     async def get(self, place: Place) -> Json:
         return await self._ask(_Call(verb="get", place=place))
@@ -78,6 +85,10 @@ class ApiClient:
 
     async def create(self, place: Place, body: Mapping[str, Any]) -> Json:
         return await self._ask(_Call(verb="create", place=place, body=body))
+
+    async def replace(self, place: Place, body: Mapping[str, Any]) -> Json:
+        """The object as it is afterwards. Raises ApiConflict where it is no longer of the version that ``body`` has."""
+        return await self._ask(_Call(verb="update", place=place, body=body))
 
     async def patch(self, place: Place, body: Mapping[str, Any], content_type: str = STRATEGIC_MERGE) -> Json:
         """The object as it is afterwards."""
@@ -150,9 +161,9 @@ class ApiClient:
             yield response
 
     def _tell(self, access: Access, call: _Call, code: str, begun: float) -> None:
-        if self.answered is not None:
+        if self._answered is not None:
             seconds = self._clock.monotonic() - begun
-            self.answered(_METHODS[call.verb], urlsplit(access.server).netloc, code, seconds)
+            self._answered(_METHODS[call.verb], urlsplit(access.server).netloc, code, seconds)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 
+from vkprovider.config import BRINGS_CLUSTER
 from vkprovider.errors import ApiUnauthorized
 from vkprovider.ports import Clock
 
@@ -135,5 +136,5 @@ class Credentials:
 
 def _words(exc: Exception) -> str:
     if isinstance(exc, ImportError):
-        return f"{exc}: pip install 'vkprovider[cluster]' brings it"
+        return f"{exc}: {BRINGS_CLUSTER}"
     return str(exc)

@@ -11,12 +11,14 @@ from typing import Any
 
 import msgspec
 
+from vkprovider.core.pod_certificates import CREDENTIAL
 from vkprovider.core.services import Service
 from vkprovider.core.tokens import Token
 from vkprovider.errors import ApiForbidden
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.grants import Grants
 from vkprovider.kube.objects import KubeObjects
+from vkprovider.kube.pod_certificates import PodCertificates
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef, PodUID, TokenRef
 from vkprovider.ports import WaitingClock
@@ -26,14 +28,19 @@ from vkprovider.sidecarset.bindings import RESOURCE_KINDS
 class GrantedObjects:
     """The ``ObjectStore`` of a cluster."""
 
-    def __init__(self, objects: KubeObjects, api: ApiClient, clock: WaitingClock) -> None:
+    def __init__(
+        self, objects: KubeObjects, certificates: PodCertificates, api: ApiClient, clock: WaitingClock
+    ) -> None:
         self._objects = objects
+        self._certificates = certificates
         self._api = api
         self._clock = clock
         self._grants: Grants | None = None
         self._wishes: dict[PodUID, _Wish] = {}  # of the pods that refer to other namespaces
 
     async def get(self, ref: ObjectRef, pod: Pod) -> Mapping[str, Any] | None:
+        if ref.kind == CREDENTIAL:
+            return await self._certificates.get(ref, pod)
         if not _is_elsewhere(ref, pod):
             return await self._objects.get(ref)
         await self._watched().check(pod, ref)
@@ -44,6 +51,9 @@ class GrantedObjects:
             raise ApiForbidden(f"{exc}; {role}", status_reason=exc.status_reason) from exc
 
     def follow(self, pod: Pod, refs: frozenset[ObjectRef], changed: Callable[[ObjectRef], None]) -> None:
+        credentials = frozenset(ref for ref in refs if ref.kind == CREDENTIAL)
+        self._certificates.follow(pod, credentials, changed)
+        refs -= credentials
         elsewhere = frozenset(ref for ref in refs if _is_elsewhere(ref, pod))
         if elsewhere:
             before = self._wishes.get(pod.uid)
@@ -68,6 +78,7 @@ class GrantedObjects:
         """Follow nothing any more."""
         if self._grants is not None:
             await self._grants.aclose()
+        await self._certificates.aclose()
         await self._objects.aclose()
 
     def _watched(self) -> Grants:

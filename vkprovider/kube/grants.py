@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from vkprovider.errors import ApiError, ApiNotFound, ApiUnavailable, NotGranted
-from vkprovider.kube.admission_state import SIDECAR_SETS
+from vkprovider.kube.admission_state import LATER_SIDECAR_SETS, SIDECAR_SETS
 from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import ApiClient, Json
 from vkprovider.kube.object_index import ObjectIndex
@@ -31,7 +31,8 @@ class Grants:
     """Watches from the start until ``aclose``. ``changed`` is called after every change."""
 
     def __init__(self, api: ApiClient, clock: WaitingClock, changed: Callable[[], None]) -> None:
-        self._sets = _Watched(api, SIDECAR_SETS.at(), clock, ObjectIndex(sidecar_set, changed))
+        sets = ObjectIndex(sidecar_set, changed)
+        self._sets = _Watched(api, SIDECAR_SETS.at(), clock, sets, LATER_SIDECAR_SETS.at())
         self._bindings = _Watched(api, BINDINGS.at(), clock, ObjectIndex(resource_binding, changed))
         self._namespaces = _Watched(api, NAMESPACES.at(), clock, ObjectIndex(_labels, changed))
         self._all = (self._sets, self._bindings, self._namespaces)
@@ -75,14 +76,18 @@ class Grants:
 
 
 class _Watched(Generic[T]):
-    """All objects of one kind, which may be ``undefined`` in this cluster, and be defined later.
+    """All objects of one kind, which may be ``undefined`` in this cluster, and be defined later. They are at ``place``,
+    or ``otherwise`` (see ``Reflector``).
 
     ``problem`` is why they are unknown, None once they are known; ``answered`` is set as soon as it is one or the
     other.
     """
 
-    def __init__(self, api: ApiClient, place: Place, clock: WaitingClock, index: ObjectIndex[T]) -> None:
+    def __init__(
+        self, api: ApiClient, place: Place, clock: WaitingClock, index: ObjectIndex[T], otherwise: Place | None = None
+    ) -> None:
         self.place = place
+        self._otherwise = otherwise
         self.index = index
         self.undefined = False
         self.answered = asyncio.Event()
@@ -93,7 +98,7 @@ class _Watched(Generic[T]):
 
     async def _run(self) -> None:
         await self._until_listable()
-        async for update in Reflector(self._api, self.place, self._clock).updates():
+        async for update in Reflector(self._api, self.place, self._clock, otherwise=self._otherwise).updates():
             self.problem, self.undefined = None, False
             self.answered.set()
             self.index.take(update)
@@ -103,7 +108,7 @@ class _Watched(Generic[T]):
         backoff = BackOff(f"list of {self.place}", self._clock)
         while True:
             try:
-                await self._api.list(self.place, {"limit": "1"})
+                await self._list()
                 return
             except ApiError as exc:
                 self.undefined = isinstance(exc, ApiNotFound)
@@ -112,6 +117,14 @@ class _Watched(Generic[T]):
                 if self.undefined:
                     self.index.take(Replaced(()))
                 await backoff.failed(exc)
+
+    async def _list(self) -> None:
+        try:
+            await self._api.list(self.place, {"limit": "1"})
+        except ApiNotFound:
+            if self._otherwise is None:
+                raise
+            await self._api.list(self._otherwise, {"limit": "1"})
 
 
 def _labels(raw: Json) -> dict[str, str]:

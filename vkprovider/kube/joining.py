@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import structlog
 
-from vkprovider.config import ConfigError
+from vkprovider.config import BRINGS_CLUSTER, ConfigError
 from vkprovider.errors import ApiForbidden, ApiNotFound
 from vkprovider.kube.backoff import BackOff
-from vkprovider.kube.client import ApiClient
+from vkprovider.kube.client import Answered, ApiClient
 from vkprovider.kube.client_certificate import ClientCertificate
 from vkprovider.kube.insistence import insist
 from vkprovider.kube.node_settings import NodeSettings
@@ -45,16 +45,19 @@ class Membership:
             await self.certificate.aclose()
 
 
-async def join(settings: NodeSettings, directory: Path, clock: WaitingClock) -> tuple[Membership, NodeSettings]:
+async def join(
+    settings: NodeSettings, directory: Path, clock: WaitingClock, answered: Answered | None = None
+) -> tuple[Membership, NodeSettings]:
     """Access to the cluster, and the settings with ``node_restriction`` as it is there. Takes as long as it takes.
 
-    Certificates are kept in ``directory``. Raises ApiUnauthorized where a kubeconfig is none, and ConfigError.
+    Certificates are kept in ``directory``; ``answered`` is told of every request. Raises ApiUnauthorized where a
+    kubeconfig is none, and ConfigError.
     """
     certificate, kubeconfig = None, settings.kubeconfig
     if settings.bootstrap_kubeconfig:
         certificate = ClientCertificate(directory, settings.name, settings.bootstrap_kubeconfig, clock)
         kubeconfig = certificate.kubeconfig
-    member = Membership(ApiClient(clock, kubeconfig), certificate)
+    member = Membership(ApiClient(clock, kubeconfig, settings.context, answered), certificate)
     try:
         if certificate is not None:
             await certificate.obtain()
@@ -63,7 +66,7 @@ async def join(settings: NodeSettings, directory: Path, clock: WaitingClock) -> 
         return member, msgspec.structs.replace(settings, node_restriction=restricted)
     except ImportError as exc:
         await member.aclose()
-        raise ConfigError(f"{exc}: pip install 'vkprovider[cluster]' brings it") from exc
+        raise ConfigError(f"{exc}: {BRINGS_CLUSTER}") from exc
     except BaseException:
         await member.aclose()
         raise

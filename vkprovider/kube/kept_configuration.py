@@ -19,30 +19,30 @@ log = structlog.get_logger()
 
 
 class KeptConfiguration:
-    """The one of our name, of either kind."""
+    """The one of our name, of either kind. ``stands_by`` is whether another process is asked."""
 
     def __init__(self, api: ApiClient, kind: Resource) -> None:
         self._api = api
         self._kind = kind
         self._written: list[Json] = []
-        self._stands_by = False
+        self.stands_by = False
 
-    async def keep(self, wanted: list[Json]) -> bool:
+    async def keep(self, wanted: list[Json], *, steps_in: bool = False) -> bool:
         """Have these webhooks in it; False where another process has them asked elsewhere: the last one to start is
-        asked. Raises ApiError, ApiConflict where somebody was faster: then come again.
+        asked, or one that ``steps_in``. Raises ApiError, ApiConflict where somebody was faster: then come again.
         """
         found = await self._find()
-        if found is not None and self._is_taken_over(found):
-            if not self._stands_by:
+        if found is not None and self._is_taken_over(found) and not steps_in:
+            if not self.stands_by:
                 log.warning("another process serves the webhook from now on", kind=_KINDS[self._kind], **_client(found))
-            self._stands_by = True
+            self.stands_by = True
             return False
         if found is None:
             await self._api.create(self._kind.at(), self._new(wanted))
         elif (found.get("webhooks") or []) != wanted:
             version = {"resourceVersion": found["metadata"]["resourceVersion"]}
             await self._api.patch(self._kind.at(name=NAME), {"metadata": version, "webhooks": wanted}, MERGE)
-        self._written, self._stands_by = wanted, False
+        self._written, self.stands_by = wanted, False
         return True
 
     async def _find(self) -> Json | None:

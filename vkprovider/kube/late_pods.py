@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import structlog
 
 from vkprovider.core.actions import PodEvent
 from vkprovider.errors import ApiConflict, ApiError, ApiForbidden, ApiInvalid, ApiNotFound, SpecError
-from vkprovider.kube.admission_state import SIDECAR_SETS
+from vkprovider.kube.admission_state import LATER_SIDECAR_SETS, SIDECAR_SETS
 from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import MERGE, ApiClient, Json
 from vkprovider.kube.event_recorder import EventRecorder
@@ -110,10 +111,10 @@ class LatePods:
         return [each for each in matching(pod, namespace, labels, sets) if each.name not in already]
 
     async def _listed(self) -> list[Json]:
-        try:
-            return list((await self._api.list(SIDECAR_SETS.at()))["items"] or ())
-        except (ApiForbidden, ApiNotFound):  # no such kind in this cluster, or none of our business
-            return []
+        for resource in (SIDECAR_SETS, LATER_SIDECAR_SETS):
+            with suppress(ApiForbidden, ApiNotFound):  # no such kind in this cluster, or none of our business
+                return list((await self._api.list(resource.at()))["items"] or ())
+        return []
 
 
 def _needs_label(raw: Json) -> bool:

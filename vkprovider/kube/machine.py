@@ -11,9 +11,11 @@ import re
 import socket
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from vkprovider.core.thresholds import Reading, Signal
 from vkprovider.kube.node_object import MachineFacts, Storage
+from vkprovider.kube.pod_network import HTTPS_PORT
 from vkprovider.model.engine import EngineInfo, StoredImage
 from vkprovider.ports import ContainerEngine
 
@@ -75,12 +77,13 @@ def machine_readings(engine_dir: str, node_dir: str, root: Path = Path("/")) -> 
     return found
 
 
-async def address_towards(host: str, port: int) -> str:
-    """This machine's address on the way to ``host``: the one that others there reach it by. Nothing is sent.
+async def address_towards(url: str) -> str:
+    """This machine's address on the way to a server: the one that others there reach it by. Nothing is sent.
 
     Raises OSError if there is no way.
     """
-    loop = asyncio.get_running_loop()
+    loop, server = asyncio.get_running_loop(), urlsplit(url)
+    host, port = server.hostname or "", server.port or HTTPS_PORT
     family, kind, protocol, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM))[0]
     with socket.socket(family, kind, protocol) as probe:
         probe.setblocking(False)

@@ -10,8 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import msgspec
-
+from vkprovider.core.actions import PodEvent
 from vkprovider.core.admission import DISK_PRESSURE, MEMORY_PRESSURE, PID_PRESSURE
 from vkprovider.core.exits import timestamp
 
@@ -22,14 +21,6 @@ SHUTTING_DOWN = "node is shutting down"
 Condition = dict[str, Any]
 
 _HEARTBEAT = "lastHeartbeatTime"
-
-
-class NodeEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event about the node itself."""
-
-    reason: str
-    message: str
-    type: str = "Normal"
 
 
 class _Wording(NamedTuple):
@@ -70,7 +61,7 @@ def node_conditions(
     return [_since(condition, before, timestamp(at)) for condition in _conditions(under, problems)]
 
 
-def transitions(name: str, before: Sequence[Condition], after: Sequence[Condition]) -> Iterator[NodeEvent]:
+def transitions(name: str, before: Sequence[Condition], after: Sequence[Condition]) -> Iterator[PodEvent]:
     """The events of what has changed. That a new node is ready is no change."""
     known = {condition["type"]: condition["status"] for condition in before}
     for condition in after:
@@ -83,7 +74,7 @@ def transitions(name: str, before: Sequence[Condition], after: Sequence[Conditio
             reason = _WORDINGS[kind].bad_event if status == "True" else _WORDINGS[kind].fine_event
         else:
             continue
-        yield NodeEvent(reason=reason, message=f"Node {name} status is now: {reason}")
+        yield PodEvent(type="Normal", reason=reason, message=f"Node {name} status is now: {reason}")
 
 
 def without_heartbeats(status: Mapping[str, Any]) -> dict[str, Any]:

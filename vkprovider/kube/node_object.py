@@ -125,6 +125,7 @@ def node_status(facts: MachineFacts, settings: NodeSettings, conditions: list[di
         "nodeInfo": _node_info(facts),
         "images": _images(facts.images),
         "declaredFeatures": [WEBSOCKETS],
+        "runtimeHandlers": _runtime_handlers(facts.engine),
     }
 
 
@@ -203,6 +204,17 @@ def _node_info(facts: MachineFacts) -> dict[str, Any]:
     if facts.swap:
         info["swap"] = {"capacity": facts.swap}
     return info
+
+
+def _runtime_handlers(engine: EngineInfo) -> list[dict[str, Any]]:
+    """What RuntimeClasses may name; "" stands for the default one (cri-dockerd, getRuntimeHandlers)."""
+    return [
+        {
+            "name": name,
+            "features": {"recursiveReadOnlyMounts": name in engine.recursive_read_only, "userNamespaces": False},
+        }
+        for name in ("", *engine.runtimes)
+    ]
 
 
 def _images(images: Iterable[StoredImage]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import structlog
 
+from vkprovider.core.actions import PodEvent
 from vkprovider.core.admission import NodeView, node_view
 from vkprovider.core.thresholds import pressures
 from vkprovider.errors import ApiConflict, ApiError, ApiForbidden, ApiNotFound, VkError
@@ -25,7 +26,6 @@ from vkprovider.kube.node_api import NODES, Api, Json
 from vkprovider.kube.node_conditions import (
     RUNTIME_DOWN,
     SHUTTING_DOWN,
-    NodeEvent,
     node_conditions,
     same_conditions,
     transitions,
@@ -42,7 +42,7 @@ LONGEST_PAUSE = 7.0  # seconds between tries to register
 RUNTIME_SILENCE_SECONDS = 30.0  # of the engine, after which the node is not ready (pkg/kubelet/kubelet.go)
 
 Look = Callable[[], Awaitable[MachineFacts]]
-Tell = Callable[[NodeEvent], None]
+Tell = Callable[[PodEvent], None]
 Problems = Callable[[], Sequence[str]]
 
 log = structlog.get_logger()
@@ -138,7 +138,7 @@ class NodeRegistrar:
     def announce_shutdown(self) -> None:
         """Tell users that the node is going, its pods with it; admission lets none in from now on."""
         self.draining = True
-        self._tell(NodeEvent(reason="Shutdown", message="Shutdown manager detected shutdown event"))
+        self._tell(PodEvent(type="Normal", reason="Shutdown", message="Shutdown manager detected shutdown event"))
 
     async def shut_down(self) -> None:
         """Have the node shown as not ready. Raises ApiError; waits for the API server as long as it takes."""
@@ -174,7 +174,7 @@ class NodeRegistrar:
             self.node = await self._adopt(node, refusal)
             events = []  # the first report tells what has changed
         if not self.registered.is_set():
-            events.insert(0, NodeEvent(reason="Starting", message="Starting kubelet."))
+            events.insert(0, PodEvent(type="Normal", reason="Starting", message="Starting kubelet."))
             self._warn_of_withheld_labels()
         self._tell_all(events)
 
@@ -256,13 +256,13 @@ class NodeRegistrar:
         if unschedulable != self._unschedulable:
             self._unschedulable = unschedulable
             reason = "NodeNotSchedulable" if unschedulable else "NodeSchedulable"
-            self._tell(NodeEvent(reason=reason, message=f"Node {name} status is now: {reason}"))
+            self._tell(PodEvent(type="Normal", reason=reason, message=f"Node {name} status is now: {reason}"))
         booted = ((node.get("status") or {}).get("nodeInfo") or {}).get("bootID")
         if booted and facts.boot_id and booted != facts.boot_id:
             message = f"Node {name} has been rebooted, boot id: {facts.boot_id}"
-            self._tell(NodeEvent(type="Warning", reason="Rebooted", message=message))
+            self._tell(PodEvent(type="Warning", reason="Rebooted", message=message))
 
-    def _tell_all(self, events: Iterable[NodeEvent]) -> None:
+    def _tell_all(self, events: Iterable[PodEvent]) -> None:
         for event in events:
             self._tell(event)
 

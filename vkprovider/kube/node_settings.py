@@ -35,6 +35,7 @@ class NodeFlags(ResourceFlags, frozen=True, kw_only=True):
 
     nodename: str = ""
     kubeconfig: str = ""
+    context: str = ""
     bootstrap_kubeconfig: str = ""
     kind: str | None = None  # None without --kind, "" for the only kind cluster there is
     namespace: str = ""
@@ -76,6 +77,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kubeconfig: str = ""  # "" for the service account of the pod that vkprovider itself runs in
+    context: str = ""  # of the kubeconfig; "" for its current one
     bootstrap_kubeconfig: str = ""  # to ask for a certificate with, instead of the kubeconfig
     kind: str | None = None
     namespace: str = ""  # "" for pods of all namespaces
@@ -106,6 +108,7 @@ def load_node_settings(flags: NodeFlags, environ: Mapping[str, str], hostname: s
     return NodeSettings(
         name=_name(flags, environ, hostname),
         kubeconfig=flags.kubeconfig or environ.get("KUBECONFIG", ""),
+        context=_context(flags),
         bootstrap_kubeconfig=_bootstrap(flags),
         kind=flags.kind,
         namespace=flags.namespace,
@@ -145,6 +148,13 @@ def _name(flags: NodeFlags, environ: Mapping[str, str], hostname: str) -> str:
         complaints.append(f"must be no more than {_NAME_MAX} characters")
     _check(f"the node's name {name!r} (--nodename, DEFAULT_NODE_NAME)", complaints)
     return name
+
+
+def _context(flags: NodeFlags) -> str:
+    for flag, given in (("--kind", flags.kind is not None), ("--bootstrap-kubeconfig", flags.bootstrap_kubeconfig)):
+        if flags.context and given:
+            raise ConfigError(f"--context and {flag}: give one of them; --context is one of --kubeconfig's")
+    return flags.context
 
 
 def _bootstrap(flags: NodeFlags) -> str:

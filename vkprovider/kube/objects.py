@@ -1,4 +1,5 @@
-"""What pods refer to: ConfigMaps and Secrets, followed by one watch for each, claims, and service accounts' tokens.
+"""What pods refer to: ConfigMaps, Secrets and ClusterTrustBundles, followed by one watch for each, claims, and service
+accounts' tokens.
 
 A watch of a single object is what a node may have (plugin/pkg/auth/authorizer/node), and all that a kubelet keeps
 (pkg/kubelet/util/manager/watch_based_manager.go): pods that refer to the same object share it. While the API server
@@ -17,11 +18,21 @@ import structlog
 
 from vkprovider.core.services import Service
 from vkprovider.core.tokens import Token, renewal
+from vkprovider.core.trust_anchors import BUNDLE, BUNDLES_OF_SIGNER
 from vkprovider.errors import ApiError, ApiInvalid, ApiNotFound
 from vkprovider.kube.backoff import share
 from vkprovider.kube.client import ApiClient, Json
-from vkprovider.kube.reflector import Changed, Reflector, Removed, Replaced, Update
-from vkprovider.kube.resources import CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, VOLUME_CLAIMS, VOLUMES
+from vkprovider.kube.followed import Followed, Watching, selectors
+from vkprovider.kube.resources import (
+    CONFIG_MAPS,
+    RUNTIME_CLASSES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    VOLUME_CLAIMS,
+    VOLUMES,
+    Resource,
+)
+from vkprovider.kube.served import TRUST_BUNDLES, served
 from vkprovider.kube.services import Services
 from vkprovider.model.refs import ObjectRef, PodUID, TokenRef
 from vkprovider.ports import WaitingClock
@@ -31,6 +42,7 @@ _RESOURCES = {
     "Secret": SECRETS,
     "PersistentVolumeClaim": VOLUME_CLAIMS,
     "PersistentVolume": VOLUMES,
+    "RuntimeClass": RUNTIME_CLASSES,
 }
 _RETRY = timedelta(minutes=1)  # of a renewal that failed, while the old token still holds
 
@@ -44,7 +56,8 @@ class KubeObjects:
         self._api = api
         self._clock = clock
         self._services = services
-        self._followed: dict[ObjectRef, _Followed] = {}
+        self._watching = Watching(api, clock, self._kind)
+        self._followed: dict[ObjectRef, Followed] = {}
         self._refs: dict[PodUID, frozenset[ObjectRef]] = {}
         self._tokens: dict[TokenRef, _Held] = {}
 
@@ -54,7 +67,10 @@ class KubeObjects:
         if followed is not None and followed.known:
             return followed.raw
         try:
-            return await self._api.get(_RESOURCES[ref.kind].at(ref.namespace, ref.name))
+            kind = await self._kind(ref)
+            if ref.kind == BUNDLES_OF_SIGNER:
+                return await self._api.list(kind.at(), selectors(ref))
+            return await self._api.get(kind.at(ref.namespace, ref.name))
         except ApiNotFound:
             return None
 
@@ -67,7 +83,7 @@ class KubeObjects:
                 self._followed.pop(ref).task.cancel()
         for ref in refs:
             if ref not in self._followed:
-                self._followed[ref] = _Followed(ref, self._api, self._clock)
+                self._followed[ref] = Followed(ref, self._watching)
             self._followed[ref].listeners[uid] = changed
         if refs:
             self._refs[uid] = refs
@@ -105,6 +121,11 @@ class KubeObjects:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _kind(self, ref: ObjectRef) -> Resource:
+        if ref.kind in (BUNDLE, BUNDLES_OF_SIGNER):
+            return await served(self._api, TRUST_BUNDLES)
+        return _RESOURCES[ref.kind]
+
     async def _request(self, ref: TokenRef) -> _Held:
         place = SERVICE_ACCOUNTS.at(ref.namespace, ref.service_account, "token")
         answer = await self._api.create(place, _token_request(ref))
@@ -136,42 +157,6 @@ class _TokenAnswer(msgspec.Struct):
 
     spec: _Asked
     status: _Given
-
-
-class _Followed:
-    """One object under watch. ``raw`` is None where it does not exist, once that is ``known``."""
-
-    def __init__(self, ref: ObjectRef, api: ApiClient, clock: WaitingClock) -> None:
-        self.known = False
-        self.raw: Json | None = None
-        self.listeners: dict[PodUID, Callable[[ObjectRef], None]] = {}
-        self._ref = ref
-        place = _RESOURCES[ref.kind].at(ref.namespace)
-        reflector = Reflector(api, place, clock, selectors={"fieldSelector": f"metadata.name={ref.name}"})
-        self.task = asyncio.get_running_loop().create_task(self._run(reflector), name=f"watch of {ref}")
-
-    async def _run(self, reflector: Reflector) -> None:
-        async for update in reflector.updates():
-            raw = _object(update)
-            if self.known and _version(raw) == _version(self.raw):
-                continue
-            self.known, self.raw = True, raw
-            for changed in tuple(self.listeners.values()):
-                changed(self._ref)
-
-
-def _object(update: Update) -> Json | None:
-    match update:
-        case Replaced(objects):
-            return objects[0] if objects else None
-        case Changed(raw):
-            return raw
-        case Removed():
-            return None
-
-
-def _version(raw: Json | None) -> str:
-    return raw["metadata"]["resourceVersion"] if raw is not None else ""
 
 
 def _token_request(ref: TokenRef) -> Json:

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 import msgspec
 import structlog
 
-from vkprovider.errors import ApiError, ApiGone
+from vkprovider.errors import ApiError, ApiGone, ApiNotFound
 from vkprovider.kube.backoff import BackOff, share
 from vkprovider.kube.client import ApiClient, Json, WatchEvent
 from vkprovider.kube.resources import Place
@@ -55,7 +55,9 @@ Update: TypeAlias = Replaced | Changed | Removed
 
 
 class Reflector:
-    """Follows the objects at ``place`` that ``selectors`` choose (``{"fieldSelector": ...}``)."""
+    """Follows the objects at ``place`` that ``selectors`` choose (``{"fieldSelector": ...}``); where the server has no
+    such place, those at ``otherwise``: the same ones in another version of their kind.
+    """
 
     def __init__(
         self,
@@ -64,12 +66,14 @@ class Reflector:
         clock: WaitingClock,
         *,
         selectors: dict[str, str] | None = None,
+        otherwise: Place | None = None,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._api = api
         self._place = place
         self._clock = clock
         self._selectors = selectors or {}
+        self._otherwise = otherwise or place
         self._silence_seconds = silence_seconds
         self._backoff = BackOff(f"watch of {place}", clock)
         self._version = ""  # up to which all is known; "" for nothing
@@ -89,6 +93,8 @@ class Reflector:
                 self._version = ""
                 await self._backoff.pause()
             except ApiError as exc:
+                if isinstance(exc, ApiNotFound):
+                    self._place, self._otherwise, self._version = self._otherwise, self._place, ""
                 await self._backoff.failed(exc)
 
     async def _list(self) -> Replaced:

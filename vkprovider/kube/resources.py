@@ -7,7 +7,10 @@ from urllib.parse import quote
 
 
 class Resource(NamedTuple):
-    """A kind of objects, by the name that paths and permissions have for it. ``group`` is "" for the core API."""
+    """A kind of objects, by the name that paths and permissions have for it. ``group`` is "" for the core API.
+
+    Without a ``plural`` it stands for what the API server says of the version itself: which kinds are in it.
+    """
 
     plural: str
     group: str = ""
@@ -34,11 +37,12 @@ class Place(NamedTuple):
         parts.append(resource.version)
         if self.namespace:
             parts += ["namespaces", self.namespace]
-        parts += [resource.plural, *(part for part in (self.name, self.subresource) if part)]
+        parts += [part for part in (resource.plural, self.name, self.subresource) if part]
         return "/" + "/".join(quote(part, safe="") for part in parts)
 
     def __str__(self) -> str:
-        kind = "/".join(part for part in (self.resource.plural, self.subresource) if part)
+        kind = self.resource.plural or f"{self.resource.group}/{self.resource.version}"
+        kind += f"/{self.subresource}" if self.subresource else ""
         name = f' "{self.name}"' if self.name else ""
         return f"{kind}{name} in namespace {self.namespace}" if self.namespace else kind + name
 
@@ -52,3 +56,4 @@ SERVICES = Resource("services")
 SERVICE_ACCOUNTS = Resource("serviceaccounts")
 VOLUME_CLAIMS = Resource("persistentvolumeclaims")
 VOLUMES = Resource("persistentvolumes")
+RUNTIME_CLASSES = Resource("runtimeclasses", "node.k8s.io")

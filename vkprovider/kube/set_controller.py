@@ -1,4 +1,5 @@
-"""The controller of SidecarSets, where no OpenKruise is: the sets' statuses, and new images for pods with old ones.
+"""The controller of SidecarSets, where no OpenKruise is: their statuses and revisions, and new images for pods with
+old ones.
 
 Several may be at work, one in each webhook: all plan the same, and of two writes to a pod the API server refuses one.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -21,10 +23,11 @@ from vkprovider.kube.insistence import insist
 from vkprovider.kube.object_index import ObjectIndex
 from vkprovider.kube.reflector import Changed, Update
 from vkprovider.kube.resources import PODS
+from vkprovider.kube.set_revisions import SetRevisions
 from vkprovider.ports import WaitingClock
 from vkprovider.sidecarset.images import RESET, Change
-from vkprovider.sidecarset.injected import kept
-from vkprovider.sidecarset.model import SidecarSet
+from vkprovider.sidecarset.injected import kept, revisions_of
+from vkprovider.sidecarset.model import SidecarSet, with_status
 from vkprovider.sidecarset.rollout import Refusal, plan
 
 PAUSE_SECONDS = 1.0  # between looks: pods come and go in crowds
@@ -36,17 +39,20 @@ log = structlog.get_logger()
 
 
 class SetController:
-    """Let it ``follow`` the virtual nodes' pods, and ``run`` it, and the events."""
+    """Let it ``follow`` the virtual nodes' pods, and ``run`` it, the events and the ``revisions``, which are kept in
+    ``namespace``.
+    """
 
-    def __init__(self, api: ApiClient, clock: WaitingClock) -> None:
+    def __init__(self, api: ApiClient, namespace: str, clock: WaitingClock) -> None:
         self._api = api
+        self.revisions = SetRevisions(api, namespace, clock, self.look_again)
         self._clock = clock
         self._again = asyncio.Event()
         self._pods: ObjectIndex[Json] = ObjectIndex(kept, self.look_again)
         self.events = EventRecorder(api, clock, component=COMPONENT)
 
     def look_again(self) -> None:
-        """A set has changed, or a pod."""
+        """A set has changed, a pod, or a revision."""
         self._again.set()
 
     async def follow(self, updates: AsyncIterator[Update]) -> None:
@@ -67,27 +73,28 @@ class SetController:
             await self._clock.sleep(PAUSE_SECONDS)
 
     async def _settle(self, sidecars: SidecarSet, labels_of: LabelsOf) -> None:
-        pods = ((pod, labels_of(pod["metadata"]["namespace"])) for pod in self._pods.all())
+        pods = [(pod, labels_of(pod["metadata"]["namespace"])) for pod in self._pods.all()]
         try:
-            found = plan(sidecars, pods, self._clock.now())
+            revisions = await self.revisions.keep(sidecars, revisions_of(sidecars, pods))
+            found = plan(with_status(sidecars, revisions), pods, self._clock.now())
         except SpecError as exc:
             log.warning("a SidecarSet cannot be rolled out", error=str(exc))
             return
-        await self._write(sidecars, found.status)
+        await self._write(sidecars, found.status | revisions)
         for change in found.changes:
             await self._change(change)
         for refusal in found.refusals:
             await self._refuse(refusal)
 
-    async def _write(self, sidecars: SidecarSet, counts: Mapping[str, int]) -> None:
-        wanted = {**counts, "observedGeneration": sidecars.raw["metadata"].get("generation", 0)}
+    async def _write(self, sidecars: SidecarSet, told: Mapping[str, int | str]) -> None:
+        wanted = {**told, "observedGeneration": sidecars.raw["metadata"].get("generation", 0)}
         status = sidecars.raw.get("status") or {}
         if all(status.get(key) == value for key, value in wanted.items()):
             return
-        try:
-            await self._api.patch(SIDECAR_SETS.at(name=sidecars.name, subresource="status"), {"status": wanted}, MERGE)
-        except ApiNotFound:  # it has gone meanwhile
-            return
+        version = str(sidecars.raw.get("apiVersion", "")).partition("/")[2] or SIDECAR_SETS.version  # as it was read
+        place = SIDECAR_SETS._replace(version=version).at(name=sidecars.name, subresource="status")
+        with suppress(ApiNotFound):  # it has gone meanwhile
+            await self._api.patch(place, {"status": wanted}, MERGE)
 
     async def _change(self, change: Change) -> None:
         if not await self._patch(change.pod, change.patch()):

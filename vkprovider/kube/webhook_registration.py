@@ -20,6 +20,7 @@ from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.insistence import insist
 from vkprovider.kube.kept_configuration import MUTATING, VALIDATING, KeptConfiguration
+from vkprovider.kube.webhook_pulse import BEAT_SECONDS, Pulse
 from vkprovider.kube.webhook_settings import WebhookSettings
 from vkprovider.ports import WaitingClock
 from vkprovider.sidecarset.destination import DestinationSettings
@@ -42,7 +43,7 @@ class Secret(Protocol):
 
 
 class Registration:
-    """Keeps the webhook registered."""
+    """Keeps the webhook registered: ``run`` it, and ``attend``."""
 
     def __init__(self, api: ApiClient, settings: WebhookSettings, secret: Secret, clock: WaitingClock) -> None:
         self.registered = asyncio.Event()
@@ -53,6 +54,8 @@ class Registration:
         self._again = asyncio.Event()
         self._mutating = KeptConfiguration(api, MUTATING)
         self._validating = KeptConfiguration(api, VALIDATING)
+        self._pulse = Pulse(api, settings.namespace, ",".join(settings.hosts), clock)
+        self._steps_in = False  # with the next look
 
     def look_again(self) -> None:
         """Something has changed that the configuration depends on, or the configuration itself."""
@@ -79,6 +82,22 @@ class Registration:
             except TimeoutError:
                 continue
 
+    async def attend(self) -> None:
+        """While it is this process that is asked, let others know that it is alive; else see whether they are, and step
+        in where they are not. For ever, once registered.
+        """
+        await self.registered.wait()
+        backoff = BackOff("sign of life of the webhook", self._clock, LONGEST_PAUSE)
+        while True:
+            await insist(self._stand_by if self._mutating.stands_by else self._pulse.beat, backoff)
+            await self._clock.sleep(BEAT_SECONDS)
+
+    async def _stand_by(self) -> None:
+        if await self._pulse.has_stopped():
+            log.warning("the process that served the webhook gives no sign of life: this one serves it from now on")
+            self._steps_in = True
+            self.look_again()
+
     @property
     def _pause(self) -> float:
         return min(LOOK_SECONDS, self._settings.authority_life / timedelta(seconds=_LOOKS))
@@ -98,7 +117,8 @@ class Registration:
         trust = {"caBundle": b64encode(bundle(authorities)).decode()}
         spared = (self._settings.namespace,) if self._settings.service is not None else ()
         pods = webhooks(destination, self._settings.client(PODS_PATH) | trust, spared)
-        if await self._mutating.keep(pods) and not self.registered.is_set():
+        if await self._mutating.keep(pods, steps_in=self._steps_in) and not self.registered.is_set():
             log.info("the webhook is registered", configuration=NAME)
             self.registered.set()
-        await self._validating.keep(set_webhooks(self._settings.client(SETS_PATH) | trust))
+        await self._validating.keep(set_webhooks(self._settings.client(SETS_PATH) | trust), steps_in=self._steps_in)
+        self._steps_in = False

@@ -35,8 +35,8 @@ class WebhookFlags(msgspec.Struct, frozen=True, kw_only=True):
 
 class WebhookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The webhook is reached at ``address`` (a name or an IP address), or by the Service ``service`` (its namespace
-    and name). ``namespace`` is that of the Secret with its authority. ``address`` "" is the one this machine reaches
-    the API server from.
+    and name). ``namespace`` is that of its own objects: the authority, its sign of life, the revisions of SidecarSets.
+    ``address`` "" is the one this machine reaches the API server from.
     """
 
     address: str = ""

@@ -78,6 +78,7 @@ class VolumeMount(Model, frozen=True, kw_only=True):
     sub_path_expr: str = ""  # the same with $(NAME) of the container's variables
     read_only: bool = False
     mount_propagation: str = "None"
+    recursive_read_only: str = "Disabled"  # Enabled, or IfPossible: the mounts below it are read-only as well
 
 
 class ResourceRequirements(Model, frozen=True, kw_only=True):

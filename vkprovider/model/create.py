@@ -13,6 +13,7 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     target: str
     read_only: bool = False
+    recursive_read_only: bool = False  # with all mounts below it
     propagation: str = "rprivate"
     volume: bool = False
     image: bool = False
@@ -79,6 +80,7 @@ class ContainerCreate(msgspec.Struct, frozen=True, kw_only=True):
     ipc: str = ""
     pid: str = ""
     uts: str = ""
+    runtime: str = ""  # of the engine's, "" for its default
     privileged: bool = False
     read_only_root: bool = False
     cap_add: tuple[str, ...] = ()

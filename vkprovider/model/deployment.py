@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from vkprovider.model.base import Model
-from vkprovider.model.job import LabelSelector, PodTemplateSpec
+from vkprovider.model.job import PodTemplateSpec
 from vkprovider.model.pod import ObjectMeta, read_as
+from vkprovider.model.selectors import LabelSelector
 
 
 class DeploymentSpec(Model, frozen=True, kw_only=True):

@@ -13,7 +13,8 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine says of itself and its host. ``memory`` in bytes; ``root_dir`` is where it keeps its data.
 
     It ``shares_mounts`` where it is known to see what this process mounts, and holds to ``pod_limits`` where the
-    containers of a pod can be limited together.
+    containers of a pod can be limited together. A runtime may be able to make a mount ``recursive_read_only``, which is
+    read-only with all mounts below it.
     """
 
     version: str
@@ -30,6 +31,7 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     pod_limits: bool = False
     cgroup_driver: str = ""
     runtimes: tuple[str, ...] = ()
+    recursive_read_only: tuple[str, ...] = ()  # of the runtimes those that can; "" stands for the default one
     security: tuple[str, ...] = ()  # what confines containers: seccomp, apparmor, selinux, and how the engine runs
     withheld: tuple[str, ...] = ()  # capabilities that its host lets no container have, without CAP_
 

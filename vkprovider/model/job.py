@@ -9,19 +9,9 @@ import msgspec
 from vkprovider.model.base import Model
 from vkprovider.model.pod import ObjectMeta, PodSpec, read_as
 from vkprovider.model.refs import PodKey
+from vkprovider.model.selectors import LabelSelector
 
 MAX_INT32 = 2**31 - 1
-
-
-class LabelSelectorRequirement(Model, frozen=True, kw_only=True):
-    key: str
-    operator: str
-    values: tuple[str, ...] = ()
-
-
-class LabelSelector(Model, frozen=True, kw_only=True):
-    match_labels: dict[str, str] = {}
-    match_expressions: tuple[LabelSelectorRequirement, ...] = ()
 
 
 class PodTemplateSpec(Model, frozen=True, kw_only=True):

@@ -46,3 +46,20 @@ class SecretManifest(Manifest, frozen=True, kw_only=True):
     string_data: dict[str, str] = {}
     type: str = ""
     immutable: bool = False
+
+
+class TrustBundleSpec(Model, frozen=True, kw_only=True):
+    """``trust_bundle`` is certificates in PEM; ``signer_name`` whose they are, "" for nobody's in particular."""
+
+    trust_bundle: str
+    signer_name: str = ""
+
+
+class TrustBundleManifest(Manifest, frozen=True, kw_only=True):
+    spec: TrustBundleSpec
+
+
+class RuntimeClassManifest(Manifest, frozen=True, kw_only=True):
+    """``handler`` is the name of a runtime, as the engine has it."""
+
+    handler: str

@@ -107,6 +107,27 @@ def config_key(value: str) -> list[str]:
     return found
 
 
+def bundle(value: str) -> list[str]:
+    """A ClusterTrustBundle: a subdomain, after its signer's name with ``:`` for ``/`` where it is a signer's."""
+    signer, _, name = value.rpartition(":")
+    if not signer:
+        return subdomain(value)
+    whose = [f"its signer's name {complaint}" for complaint in signer_name(signer.replace(":", "/"))]
+    return whose + subdomain(name)
+
+
+def signer_name(value: str) -> list[str]:
+    """A signer of certificates, as ``example.com/signer-name`` (core/validation/names.go ValidateSignerName)."""
+    domain, slash, path = value.partition("/")
+    if not slash or "/" in path:
+        return ["must be a fully qualified domain and path of the form 'example.com/signer-name'"]
+    found = _longer(domain, SUBDOMAIN_MAX) + _longer(path, SUBDOMAIN_MAX + LABEL_MAX + 1)
+    if "." not in domain:
+        found.append("should be a domain with at least two segments separated by dots")
+    parts = [(part, label(part)) for part in domain.split(".")] + [(part, subdomain(part)) for part in path.split(".")]
+    return found + [f'validating label "{part}": {complaint}' for part, complaints in parts for complaint in complaints]
+
+
 def header(value: str) -> list[str]:
     """An HTTP header's name."""
     if re.fullmatch(_HEADER, value):

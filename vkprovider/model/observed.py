@@ -74,6 +74,18 @@ class SandboxState(msgspec.Struct, frozen=True, kw_only=True):
     ready: bool
     created_at: datetime
     ips: tuple[str, ...] = ()
+    runtime: str = ""  # of the engine's, which its pod's containers have as well
+
+
+class Glance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of all shows of a pod: less than a look at it does, but for all pods at once.
+
+    ``shown`` has for each container what does not change while nothing happens to it. ``fresh`` tells that one of them
+    began or ended less than a minute ago.
+    """
+
+    shown: frozenset[str] = frozenset()
+    fresh: bool = False
 
 
 class PodObservation(msgspec.Struct, frozen=True, kw_only=True):

@@ -118,6 +118,8 @@ class PodSpec(Model, frozen=True, kw_only=True):
     image_pull_secrets: tuple[SecretReference, ...] = ()
     resources: ResourceRequirements | None = None  # of the pod as a whole: cpu and memory
     priority_class_name: str = ""
+    runtime_class_name: str = ""
+    overhead: dict[str, str | int | float] = {}  # what its runtime takes besides, by resource; its class's
 
 
 class PodCondition(Model, frozen=True, kw_only=True):

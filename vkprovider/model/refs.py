@@ -22,7 +22,7 @@ class PodKey(NamedTuple):
 
 
 class ObjectRef(NamedTuple):
-    """An object a pod refers to: a ConfigMap, Secret or PersistentVolumeClaim, or the PersistentVolume of one.
+    """An object a pod refers to: a ConfigMap, Secret, RuntimeClass or PersistentVolumeClaim, or the volume of that.
 
     ``namespace`` is "" where the kind has none.
     """

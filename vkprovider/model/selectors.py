@@ -1,12 +1,23 @@
-"""Label selectors: whether one holds for labels, and whether it makes sense."""
+"""Label selectors: what they are, whether one holds for labels, and whether it makes sense."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 from vkprovider.model import names
+from vkprovider.model.base import Model
 from vkprovider.model.findings import Finding, each, forbidden, invalid, required
-from vkprovider.model.job import LabelSelector, LabelSelectorRequirement
+
+
+class LabelSelectorRequirement(Model, frozen=True, kw_only=True):
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+class LabelSelector(Model, frozen=True, kw_only=True):
+    match_labels: dict[str, str] = {}
+    match_expressions: tuple[LabelSelectorRequirement, ...] = ()
 
 
 def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:

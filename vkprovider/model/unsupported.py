@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from vkprovider.model.base import Model
-from vkprovider.model.container import Container, ResourceRequirements, SecurityContext, VolumeMount
+from vkprovider.model.container import Container, ResourceRequirements, SecurityContext
 from vkprovider.model.deployment import DeploymentSpec
 from vkprovider.model.job import JobSpec
+from vkprovider.model.manifest import RuntimeClassManifest
 from vkprovider.model.pod import ObjectMeta, OwnerReference, PodSecurityContext, PodSpec
-from vkprovider.model.volume import CsiVolume, Volume, VolumeProjection
+from vkprovider.model.volume import CsiVolume, Volume
 
 Shape = Mapping[str, Any]  # names of fields, each with the shape below it; an empty one is not looked into
 
@@ -93,12 +94,12 @@ OTHERS: Mapping[type[Model], Mapping[str, Other]] = {
     ObjectMeta: _placement("selfLink resourceVersion finalizers managedFields"),
     OwnerReference: _placement("apiVersion blockOwnerDeletion"),
     PodSpec: _placement(
-        "nodeSelector schedulerName priority preemptionPolicy overhead automountServiceAccountToken serviceAccount",
+        "nodeSelector schedulerName priority preemptionPolicy automountServiceAccountToken serviceAccount",
         affinity=_AFFINITY,
         tolerations=_leaves("key operator value effect tolerationSeconds"),
         topologySpreadConstraints=_SPREAD,
     )
-    | _refuse("runtimeClassName resourceClaims")
+    | _refuse("resourceClaims")
     | {
         "schedulingGates": _warn("nobody holds the pod back", fields="name"),
         "hostUsers": _unless(True),
@@ -112,14 +113,13 @@ OTHERS: Mapping[type[Model], Mapping[str, Other]] = {
     Container: _refuse("volumeDevices"),
     SecurityContext: {"windowsOptions": _unless({})},
     ResourceRequirements: _refuse("claims"),
-    VolumeMount: {"recursiveReadOnly": _unless("Disabled", "IfPossible")},
+    RuntimeClassManifest: _placement("overhead scheduling"),
     Volume: _refuse(
         "nfs iscsi fc rbd cephfs cinder glusterfs "
         "gitRepo flexVolume flocker gcePersistentDisk awsElasticBlockStore azureDisk azureFile vsphereVolume "
         "photonPersistentDisk portworxVolume quobyte scaleIO storageos"
     ),
     CsiVolume: _refuse("fsType nodePublishSecretRef") | {"volumeAttributes": _unless({})},
-    VolumeProjection: _refuse("clusterTrustBundle podCertificate"),
     DeploymentSpec: _placement(
         "minReadySeconds revisionHistoryLimit progressDeadlineSeconds",
         strategy={"type": {}, "rollingUpdate": _leaves("maxUnavailable maxSurge")},

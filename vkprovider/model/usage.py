@@ -46,8 +46,9 @@ class CpuUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemoryUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """``working_set`` is what cannot be had back at once: all but the files that were not used lately. Limits of 0 are
-    none; ``swap_limit`` is that of swap alone, ``reservation`` what a soft limit says.
+    """``working_set`` is what cannot be had back at once: all but ``inactive_file``, files that were not used lately.
+    ``kernel`` is what the kernel has for those who use the rest. Limits of 0 are none; ``swap_limit`` is that of swap
+    alone, ``reservation`` what a soft limit says.
     """
 
     usage: int
@@ -55,6 +56,9 @@ class MemoryUsage(msgspec.Struct, frozen=True, kw_only=True):
     rss: int = 0
     cache: int = 0
     mapped_file: int = 0
+    active_file: int = 0
+    inactive_file: int = 0
+    kernel: int = 0
     swap: int = 0
     max_usage: int = 0
     page_faults: int = 0
@@ -156,7 +160,9 @@ class ContainerUsage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MachineUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole machine; ``capacity`` is its memory, ``threads`` are those of all processes there are."""
+    """The whole machine; ``cpus`` are its logical processors, on ``cores`` of ``sockets``. ``capacity`` is its memory,
+    ``threads`` are those of all processes there are.
+    """
 
     at: datetime
     booted_at: datetime
@@ -165,6 +171,8 @@ class MachineUsage(msgspec.Struct, frozen=True, kw_only=True):
     cpus: int
     memory: MemoryUsage
     capacity: int
+    cores: int = 0
+    sockets: int = 0
     network: tuple[InterfaceUsage, ...] = ()
     disks: tuple[DiskActivity, ...] = ()
     io_pressure: Pressure | None = None

@@ -10,7 +10,7 @@ from vkprovider.model import names
 from vkprovider.model.container import Container, FileKeySelector
 from vkprovider.model.findings import Finding, each, invalid, not_found, required
 from vkprovider.model.pod import PodSpec
-from vkprovider.model.validate_projection import no_backsteps
+from vkprovider.model.validate_path import no_backsteps
 
 
 def env_file(selector: FileKeySelector, path: str) -> Iterator[Finding]:

@@ -11,6 +11,8 @@ from vkprovider.errors import SpecError
 from vkprovider.model.container import ResourceFieldSelector
 from vkprovider.model.findings import Finding, forbidden, invalid, one_of, required
 from vkprovider.model.quantity import parse
+from vkprovider.model.validate_certificates import certificate, certificate_paths, trust_bundle
+from vkprovider.model.validate_path import file_path
 from vkprovider.model.volume import (
     ConfigMapVolume,
     DownwardFile,
@@ -59,19 +61,6 @@ def projected_volume(volume: ProjectedVolume, path: str) -> Iterator[Finding]:
             seen.add(target)
 
 
-def relative(target: str, path: str) -> Iterator[Finding]:
-    if target.startswith("/"):
-        yield invalid(path, target, "must be a relative path")
-    yield from no_backsteps(target, path)
-
-
-def no_backsteps(target: str, path: str) -> Iterator[Finding]:
-    if ".." in target.split("/"):
-        yield invalid(path, target, "must not contain '..'")
-    if "\0" in target:
-        yield invalid(path, target, "must not contain NUL")
-
-
 def resource_field(selector: ResourceFieldSelector, path: str) -> Iterator[Finding]:
     """Findings on a reference to a request or limit (validateContainerResourceFieldSelector)."""
     if not selector.resource:
@@ -94,6 +83,8 @@ def _source(source: VolumeProjection, path: str) -> Iterator[Finding]:
         "configMap": source.config_map,
         "downwardAPI": source.downward_api,
         "serviceAccountToken": source.service_account_token,
+        "clusterTrustBundle": source.cluster_trust_bundle,
+        "podCertificate": source.pod_certificate,
     }
     given = [name for name, kind in kinds.items() if kind is not None]
     if not given:
@@ -109,6 +100,10 @@ def _source(source: VolumeProjection, path: str) -> Iterator[Finding]:
             yield from _downward_file(item, f"{path}.downwardAPI.items[{place}]")
     if source.service_account_token is not None:
         yield from _token(source.service_account_token, f"{path}.serviceAccountToken")
+    if source.cluster_trust_bundle is not None:
+        yield from trust_bundle(source.cluster_trust_bundle, f"{path}.clusterTrustBundle")
+    if source.pod_certificate is not None:
+        yield from certificate(source.pod_certificate, f"{path}.podCertificate")
 
 
 def _targets(source: VolumeProjection) -> Iterator[str]:
@@ -116,8 +111,14 @@ def _targets(source: VolumeProjection) -> Iterator[str]:
     for kind in (source.secret, source.config_map, source.downward_api):
         if kind is not None:
             yield from (item.path for item in kind.items if item.path)
-    if source.service_account_token is not None and source.service_account_token.path:
-        yield source.service_account_token.path
+    own: list[str] = []
+    if source.service_account_token is not None:
+        own.append(source.service_account_token.path)
+    if source.cluster_trust_bundle is not None:
+        own.append(source.cluster_trust_bundle.path)
+    if source.pod_certificate is not None:
+        own += certificate_paths(source.pod_certificate).values()
+    yield from filter(None, own)
 
 
 def _object(source: ObjectProjection, path: str) -> Iterator[Finding]:
@@ -159,21 +160,13 @@ def _token(source: TokenProjection, path: str) -> Iterator[Finding]:
         yield invalid(at, source.expiration_seconds, "may not specify a duration less than 10 minutes")
     if source.expiration_seconds > _MOST_SECONDS:
         yield invalid(at, source.expiration_seconds, "may not specify a duration larger than 2^32 seconds")
-    yield from _path(source.path, f"{path}.path")
+    yield from file_path(source.path, f"{path}.path")
 
 
 def _target(item: KeyToPath | DownwardFile, path: str) -> Iterator[Finding]:
-    yield from _path(item.path, f"{path}.path")
+    yield from file_path(item.path, f"{path}.path")
     if item.mode is not None:
         yield from _mode(item.mode, f"{path}.mode")
-
-
-def _path(target: str, path: str) -> Iterator[Finding]:
-    if not target:
-        yield required(path)
-    yield from relative(target, path)
-    if target.startswith("..") and ".." not in target.split("/"):
-        yield invalid(path, target, "must not start with '..'")
 
 
 def _mode(mode: int, path: str) -> Iterator[Finding]:

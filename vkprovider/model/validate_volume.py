@@ -7,13 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 from vkprovider.model import names
 from vkprovider.model.container import Container, VolumeMount
 from vkprovider.model.findings import Finding, duplicate, each, forbidden, invalid, not_found, one_of, required
-from vkprovider.model.validate_projection import (
-    downward_volume,
-    no_backsteps,
-    object_volume,
-    projected_volume,
-    relative,
-)
+from vkprovider.model.validate_path import no_backsteps, relative
+from vkprovider.model.validate_projection import downward_volume, object_volume, projected_volume
 from vkprovider.model.validate_resources import amount
 from vkprovider.model.volume import STDLOG, EmptyDir, HostPath, ImageVolume, Volume
 
@@ -28,6 +23,7 @@ _HOST_PATH_TYPES = (
     "Socket",
 )
 _PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
+_RECURSIONS = ("Disabled", "Enabled", "IfPossible")
 
 
 def volumes(declared: Iterable[Volume], path: str) -> Iterator[Finding]:
@@ -65,6 +61,7 @@ def mounts(container: Container, declared: Collection[str], path: str) -> Iterat
             yield invalid(f"{at}.subPathExpr", mount.sub_path_expr, "subPathExpr and subPath are mutually exclusive")
         yield from relative(mount.sub_path_expr, f"{at}.subPathExpr")
         yield from _propagation(container, mount, f"{at}.mountPropagation")
+        yield from _recursion(mount, f"{at}.recursiveReadOnly")
 
 
 def _propagation(container: Container, mount: VolumeMount, path: str) -> Iterator[Finding]:
@@ -72,6 +69,16 @@ def _propagation(container: Container, mount: VolumeMount, path: str) -> Iterato
     privileged = container.security_context is not None and container.security_context.privileged
     if mount.mount_propagation == "Bidirectional" and not privileged:
         yield forbidden(path, "Bidirectional mount propagation is available only to privileged containers")
+
+
+def _recursion(mount: VolumeMount, path: str) -> Iterator[Finding]:
+    """validateMountRecursiveReadOnly."""
+    yield from one_of(path, mount.recursive_read_only, _RECURSIONS)
+    if mount.recursive_read_only in ("Enabled", "IfPossible"):
+        if not mount.read_only:
+            yield forbidden(path, "may only be specified when readOnly is true")
+        if mount.mount_propagation != "None":
+            yield forbidden(path, "may only be specified when mountPropagation is None or not specified")
 
 
 def _source(volume: Volume, path: str) -> Iterator[Finding]:

@@ -26,10 +26,10 @@ from vkprovider.model.findings import (
     show,
     too_long,
 )
-from vkprovider.model.manifest import ConfigMapManifest, SecretManifest
+from vkprovider.model.manifest import ConfigMapManifest, RuntimeClassManifest, SecretManifest
 from vkprovider.model.pod import HostAlias, ObjectMeta, Pod, PodDNSConfig, PodSecurityContext, PodSpec
 from vkprovider.model.validate_container import containers, profile
-from vkprovider.model.validate_resources import pod_resources
+from vkprovider.model.validate_resources import amount, pod_resources
 from vkprovider.model.validate_volume import volumes
 
 _INT32 = 2**31 - 1
@@ -86,6 +86,7 @@ def spec_findings(spec: PodSpec, path: str) -> Iterator[Finding]:
         "serviceAccountName": spec.service_account_name,
         "nodeName": spec.node_name,
         "hostnameOverride": spec.hostname_override,
+        "runtimeClassName": spec.runtime_class_name,
     }
     for field, name in whole.items():
         if name:
@@ -93,6 +94,8 @@ def spec_findings(spec: PodSpec, path: str) -> Iterator[Finding]:
     if spec.share_process_namespace and spec.host_pid:
         yield invalid(f"{path}.shareProcessNamespace", True, "ShareProcessNamespace and HostPID cannot both be enabled")
     yield from pod_resources(spec, path)
+    for name, quantity in spec.overhead.items():
+        yield from amount(quantity, f"{path}.overhead[{name}]")
     yield from _security(spec.security_context, f"{path}.securityContext")
     yield from _dns(spec, path)
     yield from _host_aliases(spec.host_aliases, f"{path}.hostAliases")
@@ -138,6 +141,12 @@ def secret_findings(secret: SecretManifest) -> Iterator[Finding]:
     yield from _keys(secret.string_data, "stringData")
     yield from _base64(secret.data, "data", ": plain text goes under stringData")
     yield from _data_size(_size(secret.string_data) + _size(secret.data) * 3 // 4)
+
+
+def runtime_class_findings(runtime_class: RuntimeClassManifest) -> Iterator[Finding]:
+    """pkg/apis/node/validation ValidateRuntimeClass."""
+    yield from metadata_findings(runtime_class.metadata)
+    yield from each("handler", runtime_class.handler, names.label(runtime_class.handler))
 
 
 def _keys(data: Mapping[str, str], path: str) -> Iterator[Finding]:

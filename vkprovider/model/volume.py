@@ -8,8 +8,10 @@ import msgspec
 
 from vkprovider.model.base import Model
 from vkprovider.model.container import ObjectFieldSelector, ResourceFieldSelector
+from vkprovider.model.selectors import LabelSelector
 
 STDLOG = "stdlogplugin.csi.alibabacloud.com"
+KEY_TYPES = ("RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519")
 
 
 class KeyToPath(Model, frozen=True, kw_only=True):
@@ -73,6 +75,32 @@ class TokenProjection(Model, frozen=True, kw_only=True):
     expiration_seconds: int = 3600
 
 
+class TrustBundleProjection(Model, frozen=True, kw_only=True):
+    """The authorities of the ClusterTrustBundle ``name``, or of all those of a signer that a selector holds for: one
+    that is empty does for all, and none at all for none. Where it is ``optional`` and there are none the file is empty.
+    """
+
+    path: str
+    name: str | None = None
+    signer_name: str | None = None
+    label_selector: LabelSelector | None = None
+    optional: bool = False
+
+
+class CertificateProjection(Model, frozen=True, kw_only=True):
+    """A key of the pod's own with a signer's certificate for it, renewed in time. Each path that is "" is left out; at
+    ``credential_bundle_path`` both are in one file.
+    """
+
+    signer_name: str
+    key_type: str
+    max_expiration_seconds: int | None = None
+    credential_bundle_path: str = ""
+    key_path: str = ""
+    certificate_chain_path: str = ""
+    user_annotations: dict[str, str] = {}
+
+
 class VolumeProjection(Model, frozen=True, kw_only=True):
     """One source of a projected volume: exactly one of its fields is set."""
 
@@ -80,6 +108,8 @@ class VolumeProjection(Model, frozen=True, kw_only=True):
     secret: ObjectProjection | None = None
     downward_api: DownwardProjection | None = msgspec.field(default=None, name="downwardAPI")
     service_account_token: TokenProjection | None = None
+    cluster_trust_bundle: TrustBundleProjection | None = None
+    pod_certificate: CertificateProjection | None = None
 
 
 class ProjectedVolume(Model, frozen=True, kw_only=True):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Mapping
 
 import structlog
 
 from vkprovider.core.claims import Claim
 from vkprovider.core.record import PodRecord
+from vkprovider.core.relist import Relist, due
 from vkprovider.core.view import Eviction
+from vkprovider.errors import EngineError
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodUID
 from vkprovider.node.pod_worker import PodWorker, Surroundings
@@ -27,6 +30,8 @@ class Dispatcher:
         self._tasks: dict[PodUID, asyncio.Task[None]] = {}
         self._eviction: Eviction | None = None
         self._heard_at: float | None = None
+        self._count = itertools.count()
+        self._last: Relist | None = None
 
     @property
     def workers(self) -> Mapping[PodUID, PodWorker]:
@@ -69,8 +74,10 @@ class Dispatcher:
             self._heard_at = self._around.clock.monotonic()
             async for uid in self._around.engine.changes():
                 self._heard_at = self._around.clock.monotonic()
-                for worker in self._concerned(uid):
-                    worker.poke("engine" if uid is not None else "relist")
+                if uid is None:
+                    await self._look_at_all()
+                elif uid in self._workers:
+                    self._workers[uid].poke("engine")
         finally:
             await self.aclose()
 
@@ -80,11 +87,18 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _concerned(self, uid: PodUID | None) -> list[PodWorker]:
-        if uid is None:
-            return list(self._workers.values())
-        worker = self._workers.get(uid)
-        return [worker] if worker is not None else []
+    async def _look_at_all(self) -> None:
+        """At a glance, and closer where that is due. Where the engine does not answer, each worker sees for itself."""
+        asked_at = self._around.clock.monotonic()
+        try:
+            glances = await self._around.engine.pods()
+        except EngineError:
+            concerned = list(self._workers)
+        else:
+            last, self._last = self._last, Relist(number=next(self._count), asked_at=asked_at, glances=glances)
+            concerned = due(self._workers, last, self._last)
+        for uid in concerned:
+            self._workers[uid].poke("relist")
 
     async def _keep(self, uid: PodUID) -> None:
         """A worker that fails is rebuilt from the engine and its record: nothing it knew besides matters."""

@@ -14,7 +14,7 @@ from vkprovider.node.dispatcher import Dispatcher
 
 
 class Draining:
-    """The ``Watcher`` of a node; it does not look before ``run``."""
+    """One of a node's ``Watcher``s; it does not look before ``run``."""
 
     def __init__(self) -> None:
         self._ended: set[PodUID] | None = None

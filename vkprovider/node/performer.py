@@ -20,6 +20,7 @@ from vkprovider.core.network_files import pod_resolver
 from vkprovider.core.objects import withheld
 from vkprovider.core.projections import Fetched
 from vkprovider.core.resources import container_limits, unshared_limits
+from vkprovider.core.runtime_classes import runtime_class, runtime_of
 from vkprovider.core.security import seccomp_file, unenforced
 from vkprovider.core.tokens import Token, needed_tokens
 from vkprovider.errors import EngineError, EngineUnavailable, VkError
@@ -83,7 +84,7 @@ class Performer:
             case a.PullImage():
                 return await self._pull(pod, action, tell)
             case a.StartContainer():
-                return await self._start(pod, action, ips)
+                return await self._start(pod, action, ips, tell)
             case a.ResizeContainer():
                 return await self._resize(pod, action)
             case a.RunHook():
@@ -116,12 +117,20 @@ class Performer:
             warned.append(a.Warned(reason="PodLimitsNotShared", message=unshared))
         warnings = tuple(warned)
         try:
+            runtime = await self._runtime(pod)
             image = await self._engine.sandbox_image()
-            spec = plan_sandbox(pod, self._node, action.attempt, image, self._files.sandbox_mounts(pod))
+            spec = plan_sandbox(pod, self._node, action.attempt, image, self._files.sandbox_mounts(pod), runtime)
             await self._engine.start(await self._engine.create(spec))
         except (EngineError, Fault) as exc:
             return (*warnings, a.SandboxFailed(message=str(exc)))
         return warnings
+
+    async def _runtime(self, pod: Pod) -> str:
+        """The engine's runtime for a pod, "" for its default one. Raises Fault where there is none that it asks for."""
+        ref = runtime_class(pod)
+        if ref is None:
+            return ""
+        return runtime_of(ref, await fetch_objects(self._objects, pod, [ref]), (await self._engine.info()).runtimes)
 
     async def _pull(self, pod: Pod, action: a.PullImage, tell: Tell) -> tuple[a.News, ...]:
         news, info = await self._puller.bring(pod, _container(pod, action.key), action, tell)
@@ -129,7 +138,7 @@ class Performer:
             self._images[info.id] = info
         return (news,)
 
-    async def _start(self, pod: Pod, action: a.StartContainer, ips: tuple[str, ...]) -> tuple[a.News, ...]:
+    async def _start(self, pod: Pod, action: a.StartContainer, ips: tuple[str, ...], tell: Tell) -> tuple[a.News, ...]:
         container = _container(pod, action.key)
         try:
             gathered = await self._gather(pod, container, action, ips)
@@ -142,14 +151,14 @@ class Performer:
             raise
         except EngineError as exc:
             return (_start_failed(action, "CreateContainerError", str(exc)),)
-        created = a.ContainerCreated(key=action.key, container_id=container_id)
+        tell(a.ContainerCreated(key=action.key, container_id=container_id))  # before the engine says that it runs
         try:
             await self._engine.start(container_id)
         except EngineUnavailable:
             raise
         except EngineError as exc:
-            return (created, _start_failed(action, "RunContainerError", str(exc)))
-        return (created, a.ContainerStarted(key=action.key, container_id=container_id))
+            return (_start_failed(action, "RunContainerError", str(exc)),)
+        return (a.ContainerStarted(key=action.key, container_id=container_id),)
 
     async def _resize(self, pod: Pod, action: a.ResizeContainer) -> tuple[a.News, ...]:
         """A limit below what is in use would not be kept, but let the kernel kill (validateMemoryResizeAction)."""

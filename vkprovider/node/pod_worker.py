@@ -40,7 +40,7 @@ log = structlog.get_logger()
 class Untimed:
     """A ``Stopwatch`` for where nobody asks."""
 
-    def looked(self, operation: str, seconds: float) -> None: ...
+    def looked(self, causes: Sequence[str], decision: Decision | None, waited: float, seconds: float) -> None: ...
 
     def acted(self, action: Action, news: Sequence[News], seconds: float) -> None: ...
 
@@ -89,6 +89,7 @@ class PodWorker:
         self._news: list[News] = []
         self._in_flight: dict[str, tuple[Action, asyncio.Task[tuple[News, ...]]]] = {}
         self._causes: list[str] = ["start"]
+        self._caused_at = around.clock.monotonic()
         self._answered = True  # by the engine, the last time it was asked
         self._poked = asyncio.Event()
         self._prober = Prober(
@@ -110,7 +111,7 @@ class PodWorker:
 
     def poke(self, cause: str) -> None:
         """Have the worker look again soon."""
-        self._causes.append(cause)
+        self._note(cause)
         self._poked.set()
 
     def update(self, pod: Pod) -> None:
@@ -127,9 +128,7 @@ class PodWorker:
         """Work until nothing of the pod is left. Cancelled, it leaves the containers as they are."""
         try:
             while True:
-                operation, begun = self._operation(), self._around.clock.monotonic()
-                decision = await self._look()
-                self._around.stopwatch.looked(operation, self._around.clock.monotonic() - begun)
+                decision = await self._timed_look()
                 if decision is not None and decision.gone:
                     break
                 await self._rest(decision)
@@ -139,16 +138,22 @@ class PodWorker:
         finally:
             await self._leave()
 
-    def _operation(self) -> str:
-        """What a look is about, in the kubelet's words (pkg/kubelet/types/pod_update.go SyncPodType)."""
-        if "start" in self._causes:
-            return "create"
-        return "update" if "pod" in self._causes else "sync"
+    def _note(self, cause: str) -> None:
+        if not self._causes:
+            self._caused_at = self._around.clock.monotonic()
+        self._causes.append(cause)
 
-    async def _look(self) -> Decision | None:
+    async def _timed_look(self) -> Decision | None:
+        clock = self._around.clock
+        causes, self._causes, begun = tuple(self._causes), [], clock.monotonic()
+        waited = begun - self._caused_at
+        decision = await self._look(causes)
+        self._around.stopwatch.looked(causes, decision, waited, clock.monotonic() - begun)
+        return decision
+
+    async def _look(self, causes: tuple[str, ...]) -> Decision | None:
         """One look, one decision. None where the engine could not be asked."""
         self._poked.clear()
-        causes, self._causes = tuple(self._causes), []
         # Taken before the engine is asked: what ends meanwhile still counts as in flight, so that a container that
         # the answer does not show yet is not started a second time.
         news, self._news = tuple(self._news), []
@@ -259,7 +264,7 @@ class PodWorker:
             async with asyncio.timeout(timeout):
                 await self._poked.wait()
         except TimeoutError:
-            self._causes.append("timer")
+            self._note("timer")
 
     async def _leave(self) -> None:
         await self._prober.aclose()

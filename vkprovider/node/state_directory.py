@@ -1,9 +1,13 @@
-"""Whether the engine sees the state directory as this process does: it mounts what is written there into containers."""
+"""Whether the state directory can be used: by this process, and by the engine, which mounts what is written there into
+containers.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vkprovider.config import ConfigError
@@ -11,6 +15,15 @@ from vkprovider.errors import EngineError
 from vkprovider.ports import ContainerEngine
 
 _NO_SUCH_DIRECTORY = "bind source path does not exist"  # Docker: daemon/volumes, volume/mounts/linux_parser.go
+
+
+@contextmanager
+def state_kept_in(directory: Path) -> Iterator[None]:
+    """What the system refuses there comes out as a ConfigError that names the option."""
+    try:
+        yield
+    except OSError as exc:
+        raise ConfigError(f"{directory}: {exc.strerror} (--state-dir names another)") from exc
 
 
 async def check_shared(directory: Path, engine: ContainerEngine) -> None:

@@ -16,6 +16,7 @@ from vkprovider.sidecarset.injection import inject
 from vkprovider.sidecarset.json_patch import json_patch
 from vkprovider.sidecarset.matching import matching
 from vkprovider.sidecarset.model import SidecarSet, sidecar_set
+from vkprovider.sidecarset.revisions import Revision, pinned, unknown_revision
 from vkprovider.sidecarset.validation import findings
 
 Json = dict[str, Any]
@@ -39,11 +40,15 @@ class Review(msgspec.Struct, frozen=True):
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
-    """What the answer depends on, as it is now. ``sets`` are those to inject by: none where OpenKruise does it."""
+    """What the answer depends on, as it is now. ``sets`` are those to inject by: none where OpenKruise does it.
+
+    ``revisions`` are all that there are, where one of the sets names one.
+    """
 
     destination: DestinationSettings
     namespace_labels: Mapping[str, str]
     sets: Sequence[SidecarSet]
+    revisions: Sequence[Revision] = ()
 
 
 def read_review(body: bytes) -> Request:
@@ -57,7 +62,8 @@ def read_review(body: bytes) -> Request:
 def answer(request: Request, cluster: Cluster, now: datetime) -> Json:
     """The AdmissionReview that answers: with a patch where the pod is to be another one.
 
-    A pod whose annotations cannot be read for the injection is refused, as OpenKruise does.
+    A pod whose annotations cannot be read for the injection is refused, as OpenKruise does, and so is one for which a
+    set names a revision that there is not.
     """
     try:
         made = admitted(request.object, request.namespace, cluster, now)
@@ -69,11 +75,16 @@ def answer(request: Request, cluster: Cluster, now: datetime) -> Json:
     return _review(response)
 
 
-def answer_on_set(request: Request, others: Sequence[SidecarSet]) -> Json:
-    """The AdmissionReview that answers one about a SidecarSet, by what OpenKruise refuses: all of it at once."""
+def answer_on_set(request: Request, others: Sequence[SidecarSet], revisions: Sequence[Revision] | None) -> Json:
+    """The AdmissionReview that answers one about a SidecarSet, by what OpenKruise refuses: all of it at once.
+
+    Where the ``revisions`` are None, and so unknown, it may name any.
+    """
     try:
         written = sidecar_set(request.object)
         told = [*findings(written), *with_others(written, others)]
+        if revisions is not None:
+            told += unknown_revision(written, revisions)
         if request.old_object is not None:
             told += with_older(written, sidecar_set(request.old_object))
     except SpecError as exc:
@@ -89,12 +100,14 @@ def allowed(request: Request) -> Json:
 def admitted(pod: Json, namespace: str, cluster: Cluster, now: datetime) -> Json:
     """The pod as it is to be created: its destination first, then, if that is a virtual node, its sidecars.
 
-    Raises SpecError where an annotation of the pod cannot be read or merged.
+    Raises SpecError where an annotation of the pod cannot be read or merged, or a set names a revision that there is
+    not.
     """
     made = destined(pod, cluster.namespace_labels, cluster.destination)
     if not is_labelled(made):
         return made
-    return inject(made, matching(made, namespace, cluster.namespace_labels, cluster.sets), now)
+    sets = matching(made, namespace, cluster.namespace_labels, cluster.sets)
+    return inject(made, [pinned(each, cluster.revisions) for each in sets], now)
 
 
 def _refused(request: Request, why: str) -> Json:

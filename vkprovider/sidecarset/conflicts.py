@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from vkprovider.model.findings import Finding, invalid
-from vkprovider.model.job import LabelSelector
+from vkprovider.model.selectors import LabelSelector
 from vkprovider.sidecarset.model import OVERWRITE, RETAIN, PatchPodMetadata, SidecarSet
 
 _ANY = None  # of the values a label may have

@@ -32,8 +32,20 @@ def set_hashes(sidecars: SidecarSet) -> dict[str, str]:
 def containers_hash(groups: dict[str, list[Raw]]) -> str:
     """The hash of containers as they are, by the field of the set that holds them."""
     ordered = {group: [in_go_order("SidecarContainer", each) for each in groups[group]] for group in sorted(groups)}
-    digits = hashlib.sha256(go_json(ordered).encode()).hexdigest()
+    return safe(hashlib.sha256(go_json(ordered).encode()).hexdigest())
+
+
+def safe(digits: str) -> str:
+    """Digits in letters that make no words (SafeEncodeString)."""
     return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in digits)
+
+
+def fnv(text: bytes) -> int:
+    """FNV-1 of 32 bits, by which controllers name their revisions (pkg/controller/history/controller_history.go)."""
+    found = 2166136261
+    for byte in text:
+        found = found * 16777619 % (1 << 32) ^ byte
+    return found
 
 
 def _completed(containers: Sequence[Raw], place: str) -> list[Raw]:

@@ -105,11 +105,14 @@ def image_of(pod: Mapping[str, Any], name: str) -> str:
 
 
 def _next_twin(rules: SidecarContainer, pod: Raw, working: str) -> tuple[str, str]:
-    """The twin to change and the other: the one with the empty image, else the one not ready, else not working."""
+    """The twin to change and the other: the one with the empty image, else the one not ready or not yet what it is to
+    be, else not working.
+    """
     first, second = twin_names(rules.name)
     empty = rules.upgrade_strategy.hot_upgrade_empty_image
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
-    unready = {status["name"] for status in statuses if not status.get("ready")}
+    there = {status["name"]: status.get("image") for status in statuses if status.get("ready")}
+    unready = {name for name in (first, second) if there.get(name) != image_of(pod, name)}
     for is_due in (lambda n: image_of(pod, n) == empty, lambda n: n in unready, lambda n: n != working):
         due = [name for name in (first, second) if is_due(name)]
         if len(due) == 1:

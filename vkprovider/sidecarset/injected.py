@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vkprovider.errors import SpecError
 from vkprovider.sidecarset.matching import covers
 from vkprovider.sidecarset.model import SidecarSet
-from vkprovider.sidecarset.records import injected_sets, recorded_hash
+from vkprovider.sidecarset.records import injected_sets, recorded_hash, recorded_revision
 from vkprovider.sidecarset.twins import is_doubled, twin_names
 
 Json = dict[str, Any]
@@ -52,6 +52,20 @@ def recorded(pod: Mapping[str, Any], key: str, name: str) -> str:
     """The hash of the set that the pod was injected by; "" where it does not say so in words that can be read."""
     try:
         return recorded_hash(pod, key, name)
+    except SpecError:
+        return ""
+
+
+def revisions_of(of: SidecarSet, pods: Iterable[tuple[Json, Mapping[str, str]]]) -> frozenset[str]:
+    """The ControllerRevisions of the set that its pods say they were injected by; each pod with the labels of its
+    namespace.
+    """
+    return frozenset(_revision(pod, of.name) for pod, labels in pods if is_injected(of, pod, labels))
+
+
+def _revision(pod: Json, name: str) -> str:
+    try:
+        return recorded_revision(pod, name)
     except SpecError:
         return ""
 

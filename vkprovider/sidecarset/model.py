@@ -14,9 +14,9 @@ import msgspec
 from vkprovider.errors import SpecError
 from vkprovider.model.base import Model, without_nulls
 from vkprovider.model.container import Container, ObjectFieldSelector
-from vkprovider.model.job import LabelSelector
 from vkprovider.model.manifest import Manifest
 from vkprovider.model.pod import ObjectMeta, SecretReference, read_as
+from vkprovider.model.selectors import LabelSelector
 from vkprovider.model.volume import Volume
 
 BEFORE, AFTER = "BeforeAppContainer", "AfterAppContainer"
@@ -80,7 +80,7 @@ class PatchPodMetadata(Model, frozen=True, kw_only=True):
 
 
 class InjectRevision(Model, frozen=True, kw_only=True):
-    """An earlier state of the set, by label or by the name of a ControllerRevision."""
+    """An earlier state of the set, by the name of its ControllerRevision, else by the label that the set had."""
 
     custom_version: str | None = None
     revision_name: str | None = None
@@ -133,7 +133,10 @@ class SidecarSetManifest(Manifest, frozen=True, kw_only=True):
 
 
 class SidecarSetStatus(Model, frozen=True, kw_only=True):
+    """``collision_count`` is how often the name of a revision was taken by another."""
+
     latest_revision: str = ""
+    collision_count: int = 0
 
 
 class Sidecar(NamedTuple):
@@ -183,6 +186,11 @@ def sidecar_set(raw: Mapping[str, Any]) -> SidecarSet:
     except SpecError as exc:
         name = (given.get("metadata") or {}).get("name", "")
         raise SpecError(f'SidecarSet "{name}": {exc}') from exc
+
+
+def with_status(of: SidecarSet, status: Raw) -> SidecarSet:
+    """The set with these fields in its status."""
+    return sidecar_set({**of.raw, "status": {**(of.raw.get("status") or {}), **status}})
 
 
 def _container(raw: Raw) -> Raw:

@@ -39,6 +39,12 @@ def recorded_hash(pod: Mapping[str, Any], key: str, name: str) -> str:
     return found.hash if found is not None else ""
 
 
+def recorded_revision(pod: Mapping[str, Any], name: str) -> str:
+    """The ControllerRevision of a set that the pod was injected by, "" if it names none. Raises SpecError likewise."""
+    found = _read((pod.get("metadata") or {}).get("annotations") or {}, HASH).get(name)
+    return (found.controller_revision or "") if found is not None else ""
+
+
 def records(sets: Sequence[SidecarSet], annotations: Annotations, now: datetime) -> dict[str, str]:
     """The annotations of hashes and the list, with these sets added. Raises SpecError where they cannot be read."""
     hashes, without_image = _read(annotations, HASH), _read(annotations, HASH_WITHOUT_IMAGE)

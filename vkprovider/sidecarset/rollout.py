@@ -6,7 +6,6 @@ changed in a pod: a set that has changed in anything else is for new pods.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -65,13 +64,13 @@ def plan(of: SidecarSet, pods: Iterable[tuple[Raw, Mapping[str, str]]], now: dat
         "readyPods": sum(each.settled for each in stood),
         "updatedReadyPods": sum(each.updated and each.settled for each in stood),
     }
+    resets = tuple(filter(None, (emptied(of, each.pod) for each in stood if each.updated and each.settled)))
     strategy = of.spec.update_strategy
-    if strategy.type == NOT_UPDATE or strategy.paused:
-        return Plan(status=status)
-    resets = (emptied(of, each.pod) for each in stood if each.updated and each.settled)
-    changes = [*filter(None, resets), *(with_new_images(of, pod, now) for pod in _next(of, stood))]
+    if strategy.type == NOT_UPDATE or strategy.paused:  # which is no reason to leave two twins at work
+        return Plan(status=status, changes=resets)
+    changes = (with_new_images(of, pod, now) for pod in _next(of, stood))
     refused = (_refusal(of, each.pod) for each in stood if each.upgradable is False)
-    return Plan(status=status, changes=tuple(changes), refusals=tuple(filter(None, refused)))
+    return Plan(status=status, changes=(*resets, *changes), refusals=tuple(filter(None, refused)))
 
 
 def _stood(of: SidecarSet, pod: Raw, hashes: Mapping[str, str]) -> _Stood:
@@ -122,8 +121,8 @@ def _scatter_labels(due: Sequence[_Stood], of: SidecarSet) -> Iterable[tuple[str
 
 
 def _share(amount: int | str, of: int) -> int:
-    """A number of pods, or a percentage of them, rounded up."""
-    return amount if isinstance(amount, int) else math.ceil(int(amount.removesuffix("%")) * of / 100)
+    """A number of pods, or a percentage of them, rounded down (sidecarset_strategy.go calculateUpgradeCount)."""
+    return amount if isinstance(amount, int) else int(amount.removesuffix("%")) * of // 100
 
 
 def _refusal(of: SidecarSet, pod: Raw) -> Refusal | None:

@@ -14,9 +14,8 @@ from typing import Any
 from vkprovider.model import defaults, names
 from vkprovider.model.fields import field_names
 from vkprovider.model.findings import Finding, each, forbidden, invalid, one_of, required
-from vkprovider.model.job import LabelSelector
 from vkprovider.model.pod import decode_pod
-from vkprovider.model.selectors import is_empty, selector_findings
+from vkprovider.model.selectors import LabelSelector, is_empty, selector_findings
 from vkprovider.model.validation import marks_findings, spec_findings
 from vkprovider.model.volume import Volume
 from vkprovider.sidecarset.model import (
@@ -31,6 +30,7 @@ from vkprovider.sidecarset.model import (
     OVERWRITE,
     RETAIN,
     ROLLING,
+    InjectRevision,
     SidecarContainer,
     SidecarSet,
     UpdateStrategy,
@@ -56,8 +56,7 @@ def findings(sidecars: SidecarSet) -> Iterator[Finding]:
     if spec.namespace_selector is not None:
         yield from _selector(spec.namespace_selector, "spec.namespaceSelector")
     if spec.injection_strategy.revision is not None:
-        rule = "vkprovider keeps no revisions of a SidecarSet: leave it out, and the latest is injected"
-        yield forbidden("spec.injectionStrategy.revision", rule)
+        yield from _revision(spec.injection_strategy.revision, "spec.injectionStrategy.revision")
     yield from _update_strategy(spec.update_strategy, "spec.updateStrategy")
     if spec.update_strategy.type == ROLLING and any(container.native for container in spec.init_containers):
         rule = "The initContainer in-place upgrade is not currently supported."
@@ -81,6 +80,15 @@ def _selector(selector: LabelSelector, path: str) -> Iterator[Finding]:
     yield from selector_findings(selector, path)
     if is_empty(selector):
         yield invalid(path, {}, "empty selector is not valid for sidecarset.")
+
+
+def _revision(revision: InjectRevision, path: str) -> Iterator[Finding]:
+    """Whether there is such a revision is the business of ``revisions``."""
+    if revision.revision_name is None and revision.custom_version is None:
+        yield invalid(path, "", "revisionName and customVersion cannot be empty simultaneously")
+    if revision.policy not in ("", "Always"):
+        rule = f"Invalid policy {revision.policy}, only support 'Always' currently"
+        yield invalid(f"{path}.policy", revision.policy, rule)
 
 
 def _update_strategy(strategy: UpdateStrategy, path: str) -> Iterator[Finding]:

@@ -14,13 +14,14 @@ from vkprovider.model.findings import Finding
 from vkprovider.standalone.kinds import POD_TEMPLATES, Reading, read
 from vkprovider.standalone.references import Keys, missing
 from vkprovider.standalone.sidecar_sets import SidecarSets, sidecar_spec, with_label
+from vkprovider.standalone.trust import Bundles
 
 Raw = dict[str, Any]
 
 _ANY_TIME = datetime.fromtimestamp(0, UTC)  # only to see whether it works
 
 
-def admission_findings(reading: Reading, keys: Keys, sidecars: SidecarSets) -> Iterator[Finding]:
+def admission_findings(reading: Reading, keys: Keys, bundles: Bundles, sidecars: SidecarSets) -> Iterator[Finding]:
     """Findings on an object that has been read; nothing where it makes no pods."""
     if reading.pods is None:
         if reading.raw["kind"] == "SidecarSet" and not reading.problems:
@@ -28,7 +29,7 @@ def admission_findings(reading: Reading, keys: Keys, sidecars: SidecarSets) -> I
         return
     path = POD_TEMPLATES[reading.raw["kind"]]
     if reading.problems:
-        yield from missing(reading.pods, reading.namespace, path, keys)
+        yield from missing(reading.pods, reading.namespace, path, keys, bundles)
         return
     pod = with_label(_pod_of(reading.raw))
     try:
@@ -37,10 +38,10 @@ def admission_findings(reading: Reading, keys: Keys, sidecars: SidecarSets) -> I
         yield Finding("metadata.annotations", str(exc))
         return
     refusal = partial(sidecars.refusal, injected)
-    yield from missing(reading.pods, reading.namespace, path, keys, refusal)
+    yield from missing(reading.pods, reading.namespace, path, keys, bundles, refusal)
     sets = sidecars.matching(pod)
     for each in sets:
-        for finding in missing(sidecar_spec(each), reading.namespace, "spec", keys, refusal):
+        for finding in missing(sidecar_spec(each), reading.namespace, "spec", keys, bundles, refusal):
             yield Finding("", f"its SidecarSet {each.name}: {finding}")
     if sets:
         for finding in read(injected).problems:

@@ -80,7 +80,9 @@ def _story(row: Row, indent: str, sheet: Sheet) -> list[Text]:
 def _axis(timeline: Timeline, indent: int, cells: int) -> Text:
     line = " " * indent
     for position, label in timeline.ticks(max(2, cells // CELLS_PER_TICK)):
-        line = line.ljust(indent + round(position / timeline.seconds * cells)) + label
+        column = indent + round(position / timeline.seconds * cells)
+        if column + len(label) <= indent + cells:
+            line = line.ljust(column) + label
     return Text(line.ljust(indent + cells) + "  exit", style="dim")
 
 

@@ -107,13 +107,13 @@ def _running(container: ContainerStory) -> Condition:
 
 def _terminated(container: ContainerStory) -> Condition:
     newest = container.newest
-    detail = exit_text(newest) if newest is not None else ""
+    detail, trouble = (exit_text(newest), newest.start_error) if newest is not None else ("", container.message)
     fine = container.reason == "Completed"
     return Condition(
         word=container.reason or "Terminated",
         tone=Tone.DONE if fine else Tone.BAD,
         detail=_joined(detail, _restarts(container)),
-        trouble=newest.start_error if newest is not None and newest.start_error else "",
+        trouble=trouble,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from vkprovider.core.actions import (
+    POD,
     Decision,
     News,
     PodEvent,
@@ -22,7 +23,7 @@ from vkprovider.core.actions import (
     SignalContainer,
     StartFailed,
 )
-from vkprovider.core.record import Stop
+from vkprovider.core.record import Failure, Stop
 from vkprovider.core.sidecars import Kind, Role, Roles, classify
 from vkprovider.core.standing import PRE_STOP, hook_key
 from vkprovider.core.termination import KILL_AGAIN, LEAST_WINDOW
@@ -136,9 +137,13 @@ def _last_warning(decision: Decision, name: str) -> str:
 
 
 def _container(before: ContainerStory | None, role: Role, view: PodView, decision: Decision) -> ContainerStory:
+    earlier = before
     before = before or ContainerStory(name=role.name, kind=role.kind, why=role.why)
     published = _published(decision.status, role)
     state, detail = _published_state(published)
+    instances = _instances(before.instances, role, view, decision, published)
+    if state is State.TERMINATED and not instances and earlier is not None:
+        detail = _why_it_never_ran(earlier, view.memory.failures.get(POD)) or detail | {"message": ""}
     return msgspec.structs.replace(
         before,
         image=role.container.image,
@@ -151,12 +156,19 @@ def _container(before: ContainerStory | None, role: Role, view: PodView, decisio
         waits_for=before.waits_for if decision.record.ending is not None else "",  # what it waited for, in the end
         warning=_last_warning(decision, role.name) or (before.warning if before.state is state else ""),
         pulls=_pulls(before.pulls, role.name, view, decision),
-        instances=_instances(before.instances, role, view, decision, published),
+        instances=instances,
     )
 
 
-def _published_state(published: Mapping[str, Any]) -> tuple[State, Mapping[str, Any]]:
-    states: Mapping[str, Mapping[str, Any]] = published.get("state") or {}
+def _why_it_never_ran(before: ContainerStory, failure: Failure | None) -> dict[str, str]:
+    """What it waited for as long as its pod was wanted, where that is known; its status does not tell any more."""
+    if before.message:
+        return {"reason": before.reason, "message": before.message}
+    return {"reason": failure.reason, "message": failure.message} if failure is not None else {}
+
+
+def _published_state(published: Mapping[str, Any]) -> tuple[State, dict[str, Any]]:
+    states: Mapping[str, dict[str, Any]] = published.get("state") or {}
     word, detail = next(iter(states.items()), (State.WAITING, {}))
     return State(word), detail
 

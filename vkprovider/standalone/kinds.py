@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from vkprovider.core.runtime_classes import RUNTIME_CLASS
+from vkprovider.core.trust_anchors import BUNDLE
 from vkprovider.model import defaults
 from vkprovider.model.base import Model, without_nulls
 from vkprovider.model.deployment import Deployment, decode_deployment
@@ -20,14 +22,23 @@ from vkprovider.model.manifest import (
     DeploymentManifest,
     JobManifest,
     PodManifest,
+    RuntimeClassManifest,
     SecretManifest,
+    TrustBundleManifest,
 )
 from vkprovider.model.pod import Pod, PodSpec, decode_pod, read_as
 from vkprovider.model.remarks import closest, remarks
 from vkprovider.model.unsupported import Level
 from vkprovider.model.validate_deployment import deployment_findings
 from vkprovider.model.validate_job import job_findings
-from vkprovider.model.validation import config_map_findings, pod_findings, secret_findings, spec_warnings
+from vkprovider.model.validate_trust_bundle import trust_bundle_findings
+from vkprovider.model.validation import (
+    config_map_findings,
+    pod_findings,
+    runtime_class_findings,
+    secret_findings,
+    spec_warnings,
+)
 from vkprovider.sidecarset.bindings import ResourceBindingManifest, binding_findings, resource_binding
 from vkprovider.sidecarset.model import SidecarSetManifest, sidecar_set
 from vkprovider.sidecarset.validation import findings as set_findings
@@ -56,6 +67,20 @@ KINDS: Mapping[str, Kind] = {
         "v1", ConfigMapManifest, defaults.config_map, partial(read_as, ConfigMapManifest), config_map_findings
     ),
     "Secret": Kind("v1", SecretManifest, defaults.secret, partial(read_as, SecretManifest), secret_findings),
+    RUNTIME_CLASS: Kind(
+        "node.k8s.io/v1",
+        RuntimeClassManifest,
+        without_nulls,
+        partial(read_as, RuntimeClassManifest),
+        runtime_class_findings,
+    ),
+    BUNDLE: Kind(
+        "certificates.k8s.io/v1beta1",
+        TrustBundleManifest,
+        without_nulls,
+        partial(read_as, TrustBundleManifest),
+        trust_bundle_findings,
+    ),
     "SidecarSet": Kind("apps.kruise.io/v1alpha1", SidecarSetManifest, without_nulls, sidecar_set, set_findings),
     "SidecarSetResourceBinding": Kind(
         "sidecarset.alibabacloud.com/v1alpha1",

@@ -6,6 +6,7 @@ import asyncio
 
 from vkprovider.core.actions import Decision
 from vkprovider.core.view import PodView
+from vkprovider.model.engine import PullProgress
 from vkprovider.model.observed import ContainerState, Run
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ContainerID
@@ -16,7 +17,7 @@ LAST_WORDS_SECONDS = 10.0
 
 
 class LogFollower:
-    """One task per instance, begun when it has first run; each ends with its instance."""
+    """A ``Watcher``. One task per instance, begun when it has first run; each ends with its instance."""
 
     def __init__(self, engine: ContainerEngine, sink: LogSink) -> None:
         self._engine = engine
@@ -27,6 +28,9 @@ class LogFollower:
         for instance in view.observed.containers:
             if instance.run is not Run.CREATED and instance.id not in self._tasks:
                 self._tasks[instance.id] = asyncio.create_task(self._follow(view.pod, instance))
+
+    def pulling(self, pod: Pod, container: str, progress: PullProgress) -> None:
+        """Of no interest here."""
 
     async def aclose(self) -> None:
         """Let what has ended have its last words, for a while; what still runs is followed no further."""

@@ -1,23 +1,24 @@
-"""What ``vkprovider run`` is given: files of Pods, Jobs and Deployments, of ConfigMaps and Secrets, and of SidecarSets
-with their bindings, read whole before anything is made.
+"""What ``vkprovider run`` is given: files of Pods, Jobs and Deployments, of ConfigMaps, Secrets and RuntimeClasses, and
+of SidecarSets with their bindings, read whole before anything is made.
 
 Everything that is wrong is said at once, a line for each problem, with file, document and field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
+from vkprovider.core.trust_anchors import BUNDLE
 from vkprovider.errors import SpecError
 from vkprovider.model.findings import Finding, duplicate
 from vkprovider.model.refs import ObjectRef
 from vkprovider.standalone.admission import admission_findings
 from vkprovider.standalone.deployments import deployment_pods
 from vkprovider.standalone.kinds import KINDS, LIST, POD_TEMPLATES, Raw, kind_problems, read
-from vkprovider.standalone.objects import DATA_KINDS, ManifestObjects, object_ref
+from vkprovider.standalone.objects import REFERRED_KINDS, ManifestObjects, object_ref
 from vkprovider.standalone.sidecar_sets import SIDECAR_KINDS, SidecarSets
 from vkprovider.standalone.sources import read_text, source_name
 from vkprovider.standalone.yaml_reader import BrokenText, documents
@@ -65,7 +66,7 @@ class Manifests(msgspec.Struct, frozen=True):
 
     @property
     def store(self) -> ManifestObjects:
-        """The ConfigMaps and Secrets."""
+        """What pods refer to."""
         return ManifestObjects(self.objects)
 
 
@@ -158,7 +159,7 @@ def _items(document: Any, where: str) -> Iterator[_Entry]:
 
 def _judge(entries: Sequence[_Entry]) -> tuple[tuple[Raw, ...], list[str], list[str]]:
     """The objects, complete; the problems; the warnings."""
-    keys, sidecars = dict(_data_keys(entries)), _sidecars(entries)
+    keys, bundles, sidecars = dict(_data_keys(entries)), _accepted(entries, (BUNDLE,)), _sidecars(entries)
     accepted, problems, warnings = [], list[str](), list[str]()
     seen: dict[ObjectRef, _Entry] = {}
     for entry in entries:
@@ -168,7 +169,7 @@ def _judge(entries: Sequence[_Entry]) -> tuple[tuple[Raw, ...], list[str], list[
         if not found:
             reading = read(entry.raw)
             found = [*reading.problems, *_duplicates(entry, seen)]
-            found += admission_findings(reading, keys, sidecars)
+            found += admission_findings(reading, keys, bundles, sidecars)
             accepted.append(reading.raw)
             warnings += [f"{entry}: {warning}" for warning in reading.warnings]
         problems += [f"{entry}: {finding}" for finding in found]
@@ -184,14 +185,19 @@ def _duplicates(entry: _Entry, seen: dict[ObjectRef, _Entry]) -> Iterator[Findin
 
 def _sidecars(entries: Iterable[_Entry]) -> SidecarSets:
     """What stands anywhere among the manifests is for all pods; sets that are wrong are told of at their own place."""
-    kinds = (entry.raw for entry in entries if not entry.fault and not kind_problems(entry.raw))
-    readings = [read(raw) for raw in kinds if raw["kind"] in SIDECAR_KINDS]
-    return SidecarSets(reading.raw for reading in readings if not reading.problems)
+    return SidecarSets(_accepted(entries, SIDECAR_KINDS))
+
+
+def _accepted(entries: Iterable[_Entry], kinds: Collection[str]) -> list[Raw]:
+    """The objects of these kinds, complete, but for those that are wrong."""
+    known = (entry.raw for entry in entries if not entry.fault and not kind_problems(entry.raw))
+    readings = [read(raw) for raw in known if raw["kind"] in kinds]
+    return [reading.raw for reading in readings if not reading.problems]
 
 
 def _data_keys(entries: Iterable[_Entry]) -> Iterator[tuple[ObjectRef, set[str]]]:
-    """What ConfigMaps and Secrets hold, be they otherwise right or wrong: one problem is not to be told twice."""
+    """What there is for pods to refer to, with its keys, be it right or wrong: one problem is not to be told twice."""
     for entry in entries:
-        if entry.ref is not None and entry.ref.kind in DATA_KINDS:
+        if entry.ref is not None and entry.ref.kind in REFERRED_KINDS:
             data = [entry.raw.get(field) for field in ("data", "binaryData", "stringData")]
             yield entry.ref, {key for part in data if isinstance(part, dict) for key in part}

@@ -124,7 +124,7 @@ def _job_words(job: JobStory) -> tuple[str, ...]:
     of = f"/{job.completions}" if job.completions is not None else ""
     counts = f"{job.active} active, {job.succeeded}{of} succeeded, {job.failed} failed"
     if job.condition:
-        return job.condition, *(part for part in (job.reason, job.message) if job.condition == "Failed"), counts
+        return job.condition, counts, f"({job.reason})" if job.condition == "Failed" else ""
     return "Suspended" if job.suspended else "Active", counts
 
 

@@ -1,4 +1,4 @@
-"""ConfigMaps and Secrets that pods need and that the manifests do not hold, and what only a cluster has.
+"""What pods need and the manifests do not hold, ConfigMaps, Secrets and RuntimeClasses, and what only a cluster has.
 
 A cluster would wait for them to appear. In a run nothing can appear, so the pod would wait for ever.
 """
@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Set
 from typing import NamedTuple
 
+from vkprovider.core.runtime_classes import RUNTIME_CLASS
 from vkprovider.errors import SpecError
 from vkprovider.model.container import Container
 from vkprovider.model.findings import Finding, forbidden, invalid, not_found
 from vkprovider.model.pod import PodSpec
 from vkprovider.model.refs import ObjectRef, split_reference
 from vkprovider.model.volume import VolumeProjection
+from vkprovider.standalone.trust import Bundles, untrusted
 
-Keys = Mapping[ObjectRef, Set[str]]  # every ConfigMap and Secret there is, with its keys
+Keys = Mapping[ObjectRef, Set[str]]  # every ConfigMap and Secret there is, with its keys; every RuntimeClass
 Refusal = Callable[[ObjectRef, str], Finding | None]  # of an object of another namespace, and the path that names it
 
 
@@ -29,13 +31,19 @@ class _Need(NamedTuple):
     keys: tuple[tuple[str, str], ...] = ()
 
 
-def missing(spec: PodSpec, namespace: str, path: str, known: Keys, refusal: Refusal | None = None) -> Iterator[Finding]:
+def missing(
+    spec: PodSpec, namespace: str, path: str, known: Keys, bundles: Bundles, refusal: Refusal | None = None
+) -> Iterator[Finding]:
     """A finding for each object, or key of one, that is not optional and not there; and for tokens and claims.
 
     An object of another namespace, ``namespace/name``, is looked for only if there is no ``refusal``, so that a
     finding does not tell whether it exists. Without that function it is not looked for.
     """
     yield from _of_a_cluster(spec, path)
+    yield from untrusted(spec, path, bundles)
+    if spec.runtime_class_name and ObjectRef(RUNTIME_CLASS, "", spec.runtime_class_name) not in known:
+        where = "no RuntimeClass of that name is among the manifests"
+        yield not_found(f"{path}.runtimeClassName", spec.runtime_class_name, where)
     for need in _needs(spec, path):
         if "/" in need.name:
             yield from _elsewhere(need, namespace, known, refusal)
@@ -104,6 +112,9 @@ def _of_a_cluster(spec: PodSpec, path: str) -> Iterator[Finding]:
             if source.service_account_token is not None:
                 at = f"{path}.volumes[{place}].projected.sources[{number}].serviceAccountToken"
                 yield forbidden(at, "there is no API server here that could give a token: take this source away")
+            if source.pod_certificate is not None:
+                at = f"{path}.volumes[{place}].projected.sources[{number}].podCertificate"
+                yield forbidden(at, "there is no cluster here whose signer could certify a key: take this source away")
 
 
 def _environment(container: Container, path: str) -> Iterator[_Need]:

@@ -20,6 +20,7 @@ from vkprovider.sidecarset.destination import VIRTUAL_NODE
 from vkprovider.sidecarset.injection import inject
 from vkprovider.sidecarset.matching import covers, matching
 from vkprovider.sidecarset.model import SidecarSet, sidecar_set
+from vkprovider.sidecarset.revisions import CUSTOM_VERSION, PATH, only_revision, unknown_revision
 
 Raw = dict[str, Any]
 
@@ -73,10 +74,15 @@ class SidecarSets:
         )
 
     def conflicts(self, name: str) -> Iterator[Finding]:
-        """What a set may not have beside the others."""
+        """What a set may not have beside the others, and in a run at all."""
         for each in self._sets:
             if each.name == name:
                 yield from with_others(each, self._sets)
+                if any(unknown_revision(each, [only_revision(each)])):
+                    rule = (
+                        "a run has only the set as it is written: leave it out, or give customVersion the value of the"
+                    )
+                    yield forbidden(PATH, f"{rule} set's label {CUSTOM_VERSION}")
 
 
 def with_label(pod: Raw) -> Raw:

@@ -18,10 +18,10 @@ ROOT = {"container": "", "id": "/", "image": "", "name": "", "namespace": "", "p
 def cadvisor_metrics(usage: Usage | None, disks: DiskUsage | None) -> bytes:
     """The page; None says that there was nothing to be had, which is all that is told then."""
     if usage is None or disks is None:
-        return page([_error(1)])
+        return page(_errors(1))
     told = {label_text(ROOT): _machine(usage.machine, disks)}
     told |= {label_text(_labels(each)): _container(each, disks) for each in usage.containers.values()}
-    return page([_error(0), *_facts(usage.machine), *_families(told)])
+    return page([*_errors(0), *_facts(usage.machine), *_families(told)])
 
 
 def _families(told: Mapping[str, Told]) -> Iterator[Family]:
@@ -35,17 +35,20 @@ def _families(told: Mapping[str, Told]) -> Iterator[Family]:
 
 
 def _facts(machine: MachineUsage) -> Iterable[Family]:
-    yield Family("machine_cpu_cores", GAUGE, "Number of logical CPU cores.", [Sample("", machine.cpus)])
-    yield Family(
-        "machine_memory_bytes", GAUGE, "Amount of memory installed on the machine.", [Sample("", machine.capacity)]
-    )
-    swap = machine.memory.swap_limit
-    yield Family("machine_swap_bytes", GAUGE, "Amount of swap memory available on the machine.", [Sample("", swap)])
+    for name, text, value in (
+        ("machine_cpu_physical_cores", "Number of physical CPU cores.", machine.cores),
+        ("machine_cpu_cores", "Number of logical CPU cores.", machine.cpus),
+        ("machine_cpu_sockets", "Number of CPU sockets.", machine.sockets),
+        ("machine_memory_bytes", "Amount of memory installed on the machine.", machine.capacity),
+        ("machine_swap_bytes", "Amount of swap memory available on the machine.", machine.memory.swap_limit),
+    ):
+        yield Family(name, GAUGE, text, [Sample("", value)])
 
 
-def _error(value: int) -> Family:
-    text = "1 if there was an error while getting container metrics, 0 otherwise"
-    return Family("container_scrape_error", GAUGE, text, [Sample("", value)])
+def _errors(value: int) -> Iterable[Family]:
+    for what in ("container", "machine"):
+        text = f"1 if there was an error while getting {what} metrics, 0 otherwise"
+        yield Family(f"{what}_scrape_error", GAUGE, text, [Sample("", value)])
 
 
 def _labels(each: ContainerUsage) -> dict[str, str]:

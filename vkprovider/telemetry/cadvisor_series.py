@@ -13,6 +13,7 @@ from vkprovider.telemetry.page import COUNTER, GAUGE, label_text
 SECOND = 1e9  # nanoseconds
 MICROSECONDS = 1e6  # in a second
 MILLISECONDS = 1e3
+STATES = ("sleeping", "running", "stopped", "uninterruptible", "iowaiting")
 
 
 class Told(NamedTuple):
@@ -71,6 +72,14 @@ def _of_disk(path: str) -> Callable[[Told], Samples]:
     return lambda told: [] if told.disk is None else [(label_text({"device": told.disk.device}), read(told))]
 
 
+def _not_read(*labels: str) -> Callable[[Told], Samples]:
+    """What a kubelet tells too, and of every container that it is 0: it has cadvisor's reader of loads switched off
+    (cadvisor, manager/container.go enable_load_reader), which does not know cgroup v2.
+    """
+    samples = tuple((each, 0) for each in labels)
+    return lambda told: samples
+
+
 def _opened(field: str, labels: str = "") -> Callable[[Told], Samples]:
     """Of those alone whose open files can be seen."""
 
@@ -123,6 +132,11 @@ def _cpu() -> Iterable[Series]:
     yield Series(name, COUNTER, text, _limited("reading.cpu.throttled_periods"))
     text, name = "Total time duration the container has been throttled.", "container_cpu_cfs_throttled_seconds_total"
     yield Series(name, COUNTER, text, _limited("reading.cpu.throttled", SECOND))
+    for name, text in (
+        ("container_cpu_load_average_10s", "Value of container cpu load average over the last 10 seconds."),
+        ("container_cpu_load_d_average_10s", "Value of container cpu load.d average over the last 10 seconds."),
+    ):
+        yield Series(name, GAUGE, text, _not_read(""))
     text = "CPU period of the container."
     yield Series("container_spec_cpu_period", GAUGE, text, _one("reading.cpu.period"))
     text = "CPU quota of the container."
@@ -134,10 +148,13 @@ def _cpu() -> Iterable[Series]:
 def _memory() -> Iterable[Series]:
     gauges = (
         ("container_memory_cache", "Number of bytes of page cache memory.", "cache"),
+        ("container_memory_kernel_usage", "Size of kernel memory allocated in bytes.", "kernel"),
         ("container_memory_mapped_file", "Size of memory mapped files in bytes.", "mapped_file"),
         ("container_memory_max_usage_bytes", "Maximum memory usage recorded in bytes", "max_usage"),
         ("container_memory_rss", "Size of RSS in bytes.", "rss"),
         ("container_memory_swap", "Container swap usage in bytes.", "swap"),
+        ("container_memory_total_active_file_bytes", "Current total active file in bytes.", "active_file"),
+        ("container_memory_total_inactive_file_bytes", "Current total inactive file in bytes.", "inactive_file"),
         ("container_memory_usage_bytes", "Current memory usage in bytes, including all memory.", "usage"),
         ("container_memory_working_set_bytes", "Current working set in bytes.", "working_set"),
         ("container_spec_memory_limit_bytes", "Memory limit for the container.", "limit"),
@@ -208,6 +225,8 @@ def _processes() -> Iterable[Series]:
     yield Series("container_start_time_seconds", GAUGE, text, lambda told: [("", told.started_at.timestamp())])
     text = "Number of processes running inside the container."
     yield Series("container_processes", GAUGE, text, _one("reading.processes"))
+    text = "Number of tasks in given state"
+    yield Series("container_tasks_state", GAUGE, text, _not_read(*(label_text({"state": each}) for each in STATES)))
     text = "Number of threads running inside the container"
     yield Series("container_threads", GAUGE, text, _one("reading.threads"))
     text = "Maximum number of threads allowed inside the container, infinity if value is zero"
@@ -218,11 +237,20 @@ def _processes() -> Iterable[Series]:
     text = "Soft ulimit values for the container root process. Unlimited if -1, except priority and nice"
     limited = label_text({"ulimit": "max_open_files"})
     yield Series("container_ulimits_soft", GAUGE, text, _opened("limit", limited))
-    pressures = {"cpu": "reading.cpu.pressure", "memory": "reading.memory.pressure", "io": "reading.io_pressure"}
-    for what, path in pressures.items():
-        for kind, verb, who in (("some", "waiting", "some"), ("full", "stalled", "all")):
-            text = f"Total time duration {who} tasks in the container have waited due to {what} congestion."
+
+
+def _pressures() -> Iterable[Series]:
+    for what, name, path in (
+        ("cpu", "CPU", "reading.cpu.pressure"),
+        ("memory", "memory", "reading.memory.pressure"),
+        ("io", "IO", "reading.io_pressure"),
+    ):
+        for kind, verb, did in (
+            ("some", "waiting", "tasks in the container have waited"),
+            ("full", "stalled", "no tasks in the container could make progress"),
+        ):
+            text = f"Total time duration {did} due to {name} congestion."
             yield Series(f"container_pressure_{what}_{verb}_seconds_total", COUNTER, text, _waited(path, kind))
 
 
-SERIES = (*_cpu(), *_memory(), *_network(), *_disk(), *_processes())
+SERIES = (*_cpu(), *_memory(), *_network(), *_disk(), *_processes(), *_pressures())

@@ -8,13 +8,16 @@ from enum import StrEnum
 
 import msgspec
 
-from vkprovider.core.phase import FAILED, PENDING, RUNNING, SUCCEEDED
+from vkprovider.core import phase
 from vkprovider.core.sidecars import Kind
 from vkprovider.telemetry.words import (
+    ACTED,
     ATTACH,
     CONTAINER,
     EPHEMERAL_CONTAINER,
     EXEC,
+    FAILED,
+    IDLE,
     INIT_CONTAINER,
     LOGS,
     PORT_FORWARD,
@@ -63,7 +66,8 @@ def _untyped(name: str, says: str, *labels: str) -> Series:
 
 
 EACH_KIND = tuple((kind_of(kind),) for kind in Kind)
-EACH_PHASE = tuple((phase,) for phase in (PENDING, RUNNING, SUCCEEDED, FAILED))
+EACH_PHASE = tuple((each,) for each in (phase.PENDING, phase.RUNNING, phase.SUCCEEDED, phase.FAILED))
+EACH_RESULT = tuple((result,) for result in (ACTED, IDLE, FAILED))
 EACH_STREAM = tuple((kind,) for kind in (EXEC, ATTACH, PORT_FORWARD, LOGS))
 EACH_TYPE = tuple((word,) for word in (CONTAINER, INIT_CONTAINER, EPHEMERAL_CONTAINER))
 
@@ -251,6 +255,24 @@ KILLS = _counter(
     "kind",
     known=EACH_KIND,
 )
+RECONCILES = _counter(
+    "vkprovider_reconciles_total",
+    "Looks at pods by what came of them: acted, idle where nothing was to be done, failed where the engine could not "
+    "be asked. How long they take: kubelet_pod_worker_duration_seconds.",
+    "result",
+    known=EACH_RESULT,
+)
+RECONCILE_CAUSES = _counter(
+    "vkprovider_reconcile_causes_total",
+    "What pods were to be looked at for: start, pod (its object is another), engine (it told of a change), relist, "
+    "probe, timer, room, eviction, or the name of an action that has ended or of news. One look answers all there are.",
+    "cause",
+)
+RECONCILE_DELAY = _seconds(
+    "vkprovider_reconcile_delay_seconds",
+    "Seconds from the first cause of a look until it began: long where the node has more to do than it can.",
+    buckets=OPERATION,
+)
 ACTIONS = _seconds(
     "vkprovider_action_duration_seconds",
     "Seconds that the steps taken for pods took, by action.",
@@ -258,6 +280,16 @@ ACTIONS = _seconds(
     buckets=OPERATION,
 )
 ACTION_FAILURES = _counter("vkprovider_action_failures_total", "Steps taken for pods that failed, by action.", "action")
+ENGINE_CALLS = _counter(
+    "vkprovider_engine_calls_total",
+    "Calls of the engine by what came of them: ok, not_found, conflict, unavailable (no answer), failed, cancelled. "
+    "How long they take: kubelet_runtime_operations_duration_seconds, whose operation_type is the call.",
+    "call",
+    "outcome",
+)
+ENGINE_CALLS_IN_FLIGHT = _gauge(
+    "vkprovider_engine_calls_in_flight", "Calls of the engine that wait for its answer now.", "call"
+)
 OPEN_STREAMS = _gauge("vkprovider_streams", "Streams that are open now, by kind.", "kind", known=EACH_STREAM)
 STREAMS_OPENED = _counter("vkprovider_streams_total", "Streams opened, by kind.", "kind", known=EACH_STREAM)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-from vkprovider.errors import EngineError
+from vkprovider.errors import EngineConflict, EngineNotFound, EngineUnavailable
 from vkprovider.model.engine import LogLine
 from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.ports import Clock, ContainerEngine
@@ -26,15 +27,27 @@ OPERATIONS = {  # by method, in the words of pkg/kubelet/kuberuntime/instrumente
     "update": "update_container",
     "memory_usage": "container_stats",
     "remove": "remove_container",
+    "sandbox_image": "sandbox_image",
     "image": "image_status",
     "stored_images": "list_images",
+    "images_in_use": "images_in_use",
     "remove_image": "remove_image",
     "pull": "pull_image",
     "exec": "exec_sync",
     "create_volume": "create_volume",
+    "volume_directory": "volume_status",
     "remove_volumes": "remove_volumes",
     "run_tool": "run_tool",
 }
+OK, CANCELLED = "ok", "cancelled"
+FAILURES: tuple[tuple[type[BaseException], str], ...] = (  # the first that what is raised is one of
+    (EngineNotFound, "not_found"),
+    (EngineConflict, "conflict"),
+    (EngineUnavailable, "unavailable"),
+    (CancelledError, CANCELLED),
+    (BaseException, "failed"),
+)
+OUTCOMES = (OK, *(outcome for _, outcome in FAILURES))
 STREAMS = {"open_exec": EXEC, "open_attach": ATTACH, "open_port": PORT_FORWARD}
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,21 +94,27 @@ class _MeasuredEngine:
     def _operation(self, name: str, call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         @wraps(call)
         async def counted(*args: P.args, **kwargs: P.kwargs) -> T:
-            begun, failed = self._clock.monotonic(), False
+            begun, outcome = self._clock.monotonic(), OK
+            self._meter.count(c.ENGINE_CALLS_IN_FLIGHT, name)
             try:
                 return await call(*args, **kwargs)
-            except EngineError:
-                failed = True
+            except BaseException as exc:
+                outcome = next(outcome for kind, outcome in FAILURES if isinstance(exc, kind))
                 raise
             finally:
-                took = self._clock.monotonic() - begun
-                self._meter.count(c.OPERATIONS, name)
-                self._meter.count(c.OPERATIONS_ERRORS, name, by=failed)
-                self._meter.observe(c.OPERATIONS_SECONDS, took, name)
-                if name == OPERATIONS["observe"]:
-                    self._meter.observe(c.RELIST, took)
+                self._meter.count(c.ENGINE_CALLS_IN_FLIGHT, name, by=-1)
+                self._ended(name, outcome, self._clock.monotonic() - begun)
 
         return counted
+
+    def _ended(self, name: str, outcome: str, seconds: float) -> None:
+        for each in OUTCOMES:  # all are shown from the first call on
+            self._meter.count(c.ENGINE_CALLS, name, each, by=each == outcome)
+        self._meter.count(c.OPERATIONS, name)
+        self._meter.count(c.OPERATIONS_ERRORS, name, by=outcome not in (OK, CANCELLED))
+        self._meter.observe(c.OPERATIONS_SECONDS, seconds, name)
+        if name == OPERATIONS["observe"]:
+            self._meter.observe(c.RELIST, seconds)
 
     def _stream(
         self, kind: str, opened: Callable[P, AbstractAsyncContextManager[T]]

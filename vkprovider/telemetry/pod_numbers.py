@@ -98,7 +98,8 @@ class PodNumbers:
             case a.ContainerStarted(key=name, container_id=started):
                 self._meter.count(c.STARTED_CONTAINERS, type_of(seen.kind(name)))
                 self._meter.count(c.STARTS, kind_of(seen.kind(name)))
-                again = any(each.name == name and each.id != started for each in view.record.newest)
+                instance = view.observed.by_id(started)
+                again = instance is not None and instance.attempt > 0
                 self._meter.count(c.RESTARTS, kind_of(seen.kind(name)), by=again)
             case a.StartFailed(key=name, reason=why):
                 self._meter.count(c.STARTED_CONTAINERS, type_of(seen.kind(name)))

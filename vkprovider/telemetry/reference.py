@@ -23,6 +23,10 @@ NOT_TOLD = (
     ("`go_*`", "the node is not written in Go"),
     ("`kubelet_cgroup_manager_*`", "the engine makes the cgroups"),
     ("`kubelet_node_config_error`", "a wrong configuration ends the process, with a message"),
+    (
+        "`cadvisor_version_info`, `machine_dimm_*`, `machine_nvm_*`",
+        "nothing here is cadvisor, or reads what the memory is",
+    ),
     ("`kubernetes_build_info`", "it would be counted among the versions of Kubernetes: see `vkprovider_build_info`"),
 )
 
@@ -45,7 +49,7 @@ def _lines() -> Iterator[str]:
     yield "| `/metrics` | what is on this page |"
     yield f"| `/metrics/probes` | `prober_probe_total`, by {_code(PROBE_LABELS)} |"
     yield "| `/metrics/resource` | CPU and memory of the node, its pods and containers, as metrics-server reads them |"
-    yield "| `/metrics/cadvisor` | what containers use, under the names of cAdvisor |"
+    yield "| `/metrics/cadvisor` | what containers use, by cAdvisor's names; its loads are 0, as kubelets' |"
     ours = [series for series in CATALOGUE if series.name.startswith("vkprovider_")]
     yield from ("", "## Our own")
     yield from _table(ours)

@@ -24,6 +24,7 @@ IMAGE_SIZES = (  # pkg/kubelet/metrics/metrics.go imageSizeBuckets
 )
 CONTAINER, INIT_CONTAINER, EPHEMERAL_CONTAINER = "container", "init_container", "ephemeral_container"
 EXEC, ATTACH, PORT_FORWARD, LOGS = "exec", "attach", "port_forward", "logs"  # kinds of streams
+ACTED, IDLE, FAILED = "acted", "idle", "failed"  # what comes of a look
 PLUGINS = {
     "empty_dir": "kubernetes.io/empty-dir",
     "config_map": "kubernetes.io/configmap",

@@ -29,6 +29,8 @@ FILES = (
     "cgroup.procs",
 )
 
+_KERNEL = ("kernel_stack", "pagetables", "percpu", "slab")
+
 
 def reading(files: Mapping[str, str]) -> Reading | None:
     """By the names of ``FILES``; any may be missing. None where there are neither times nor memory: it is gone."""
@@ -48,6 +50,11 @@ def reading(files: Mapping[str, str]) -> Reading | None:
 def shares(weight: int) -> int:
     """CPU shares as version 1 counts them, of which a runtime made the weight (opencontainers/cgroups utils.go)."""
     return 2 + (weight - 1) * 262142 // 9999 if weight else 0
+
+
+def kernel_memory(stat: Mapping[str, int]) -> int:
+    """Of memory.stat; before Linux 5.18 it has the parts alone."""
+    return stat.get("kernel", sum(stat.get(part, 0) for part in _KERNEL))
 
 
 def _cpu(files: Mapping[str, str]) -> CpuUsage:
@@ -76,6 +83,9 @@ def _memory(files: Mapping[str, str]) -> MemoryUsage:
         rss=stat.get("anon", 0),
         cache=stat.get("file", 0),
         mapped_file=stat.get("file_mapped", 0),
+        active_file=stat.get("active_file", 0),
+        inactive_file=stat.get("inactive_file", 0),
+        kernel=kernel_memory(stat),
         swap=number(files.get("memory.swap.current")),
         max_usage=number(files.get("memory.peak")),
         page_faults=stat.get("pgfault", 0),

@@ -17,6 +17,8 @@ MICROSECOND = 1000
 _COUNTED = DiskActivity.__struct_fields__[1:]  # in the kernel's order
 _OPEN_FILES = "Max open files            "
 _KIB = re.compile(r"^([\w()]+):\s+(\d+) kB$", re.M)
+_CORE = re.compile(r"^physical id\s*: (\d+)\n(?:.+\n)*?core id\s*: (\d+)$", re.M)
+_PROCESSOR = re.compile(r"^processor\s*:", re.M)
 
 
 class MountedCgroup(NamedTuple):
@@ -163,6 +165,12 @@ def processor_times(stat: str) -> tuple[int, int]:
     first = next((line for line in stat.splitlines() if line.startswith("cpu ")), "")
     user, nice, system, _, _, irq, softirq, steal = [*map(number, first.split()[1:9]), *[0] * 8][:8]
     return (user + nice) * TICK, (system + irq + softirq + steal) * TICK
+
+
+def cores_and_sockets(cpuinfo: str) -> tuple[int, int]:
+    """/proc/cpuinfo; where it does not tell, as on ARM, each processor is a core and all of them are on one socket."""
+    cores = set(_CORE.findall(cpuinfo)) or {("0", str(number)) for number in range(len(_PROCESSOR.findall(cpuinfo)))}
+    return len(cores), len({socket for socket, _ in cores})
 
 
 def boot_seconds(stat: str) -> int:

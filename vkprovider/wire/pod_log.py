@@ -51,13 +51,15 @@ class CriFormat:
 
     def __init__(self, ahead: Ahead) -> None:
         self._ahead = ahead
-        self._minutes: dict[str, tuple[str, str]] = {}
 
     def format(self, entries: Iterable[Entry]) -> bytes:
         lines: list[str] = []
+        known = ""
         for entry in entries:
             text, stamp = entry.log, entry.time
-            minute, zone = self._minutes.get(stamp[:_MINUTE]) or self._local(stamp[:_MINUTE])
+            if stamp[:_MINUTE] != known:
+                known = stamp[:_MINUTE]
+                minute, zone = self._local(known)
             seconds = stamp[_MINUTE:-1]
             if len(seconds) != _SECOND + _FRACTION:
                 seconds = (seconds if "." in seconds else f"{seconds}.").ljust(_SECOND + _FRACTION, "0")
@@ -68,13 +70,12 @@ class CriFormat:
         return "".join(lines).encode()
 
     def _local(self, minute: str) -> tuple[str, str]:
-        """A minute in local time, and the offset. One is kept: entries come in their order."""
+        """A minute in local time, and the offset."""
         utc = datetime.fromisoformat(minute).replace(tzinfo=UTC)
         ahead = self._ahead(utc)
         hours, minutes = divmod(abs(ahead) // timedelta(minutes=1), 60)
         zone = f"{'-' if ahead < timedelta() else '+'}{hours:02}:{minutes:02}" if ahead else "Z"
-        self._minutes = {minute: (f"{utc + ahead:%Y-%m-%dT%H:%M}", zone)}
-        return self._minutes[minute]
+        return f"{utc + ahead:%Y-%m-%dT%H:%M}", zone
 
 
 def last_words(tail: bytes) -> bytes:

@@ -8,7 +8,7 @@ from integration.cluster.clients import Cluster
 from vkprovider.kube.client import ApiClient
 from vkprovider.node.clock import SystemClock
 
-from .joined import Watch, running
+from .joined import Watch, hung_up, running
 
 
 @pytest.fixture
@@ -26,6 +26,7 @@ async def api(cluster: Cluster) -> AsyncIterator[ApiClient]:
     api = ApiClient(SystemClock(), str(cluster.kubeconfig))
     yield api
     await api.aclose()
+    await hung_up()
 
 
 @pytest.fixture

@@ -81,6 +81,16 @@ async def running(*work: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def hung_up() -> None:
+    """Wait until the loop has no connection any more. One whose task was cancelled while TLS was being agreed on is not
+    closed before the other side has said goodbye (asyncio/sslproto.py), and nobody else waits for that.
+    """
+    sockets = asyncio.get_running_loop()._selector.get_map()  # type: ignore[attr-defined]  # there is no public way
+    async with asyncio.timeout(PATIENCE):
+        while len(sockets) > 1:  # noqa: ASYNC110  nobody tells when; the one is the loop's own
+            await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def joined(api: ApiClient, node: str, folder: Path, engine: LivingEngine) -> AsyncIterator[EventRecorder]:
     """A node's process, from its start to its end; the pods stay."""

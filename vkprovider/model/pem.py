@@ -1,0 +1,35 @@
+"""Certificates in PEM, read and written."""
+
+from __future__ import annotations
+
+import binascii
+import textwrap
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+_BEGIN, _DASHES = "-----BEGIN ", "-----"
+_LINE = 64  # characters
+
+
+def certificates(text: str) -> Iterator[bytes]:
+    """What is in the blocks of a text in PEM, whatever they are called; headers of theirs and what is between them is
+    left out, as is a block that is broken (Go's encoding/pem Decode).
+    """
+    end, body = "", list[str]()
+    for line in map(str.rstrip, text.splitlines()):
+        if line.startswith(_BEGIN) and line.endswith(_DASHES):
+            end, body = f"-----END {line.removeprefix(_BEGIN)}", []
+        elif end and line == end:
+            end = ""
+            with suppress(binascii.Error):
+                yield binascii.a2b_base64("".join("".join(body).split()), strict_mode=True)
+        elif end and ":" not in line:
+            body.append(line)
+
+
+def in_pem(contents: Iterable[bytes]) -> bytes:
+    """Certificates, each a block and nothing else."""
+    lines = (textwrap.wrap(b64encode(content).decode(), _LINE) for content in contents)
+    blocks = ("\n".join(("-----BEGIN CERTIFICATE-----", *block, "-----END CERTIFICATE-----\n")) for block in lines)
+    return "".join(blocks).encode()
