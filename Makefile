@@ -7,6 +7,9 @@ DEMO_IMAGE := registry-cn-hangzhou.ack.aliyuncs.com/ack-demo/busybox:1.28
 
 # Tests on a control plane wait most of the time; each of the processes has one of its own.
 TOGETHER := --numprocesses 3 --dist loadfile
+# Those on an engine keep it busy.
+on_an_engine = $(PYTEST) $(call results,$(1)) --numprocesses 2 --dist loadfile -m "docker and not (cluster or clock)" tests integration; \
+	together=$$?; $(PYTEST) $(call results,$(1)-clock) -m "docker and clock" tests integration && (exit $$together)
 # Where RESULTS names a folder, each suite leaves its results there.
 results = $(if $(RESULTS),--junitxml=$(RESULTS)/$(1)$(VKPROVIDER_TEST_IDENTITY).xml)
 
@@ -38,12 +41,12 @@ unit: venv parts ## the linters, and the tests that need neither Docker nor a ne
 property: venv ## the properties of the core, with many examples
 	@HYPOTHESIS_PROFILE=ci $(PYTEST) --timeout 1800 tests/property
 
-docker: engine venv parts ## the tests on a Docker engine, one by one, as they watch the clock
-	@$(PYTEST) $(call results,docker) -m "docker and not cluster" tests integration
+docker: engine venv parts ## the tests on a Docker engine; those that compare times come last, one by one
+	@$(call on_an_engine,docker)
 
 docker-26: venv parts ## the tests on a second, newer engine, which is fetched if need be
 	@DOCKER_HOST=$$(integration/engines/start-engine.sh) && export DOCKER_HOST && \
-	{ $(PYTEST) $(call results,docker-26) -m "docker and not cluster" tests integration; code=$$?; integration/engines/start-engine.sh stop; exit $$code; }
+	{ $(call on_an_engine,docker-26); code=$$?; integration/engines/start-engine.sh stop; exit $$code; }
 
 K8S ?= 1.34
 ONLY ?= cluster

@@ -41,9 +41,12 @@ def test_only_its_owner_reads_the_lock(tmp_path: Path) -> None:
 @asynccontextmanager
 async def cluster() -> AsyncIterator[FakeApiServer]:
     server = FakeApiServer()
+    server.fail("create", "selfsubjectreviews", 404)
     await server.start()
-    yield server
-    await server.stop()
+    try:
+        yield server
+    finally:
+        await server.stop()
 
 
 async def test_the_port_that_is_had_is_the_one_to_register(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -134,19 +134,26 @@ async def _run(options: RunOptions, manifests: Manifests, settings: Settings) ->
         directory.release()
     else:
         directory.remove()
-    pictured = not options.timeline or _write_picture(options.timeline, display.svg())
+    for number in EXIT_CODES:  # whoever is to take the picture or the objects may be slow
+        asyncio.get_running_loop().remove_signal_handler(number)
+    written = True
+    if options.timeline:
+        written = _written(f"--timeline {options.timeline}", Path(options.timeline).write_text, display.svg(), "utf-8")
     if options.output:
-        write_objects(sys.stdout, session.runner.final, options.output)
+        objects = (sys.stdout, session.runner.final, options.output)
+        written = _written("standard output", write_objects, *objects) and written
     code = _exit_code(session.runner)
-    return code if pictured else code or OWN_ERROR
+    return code if written else code or OWN_ERROR
 
 
-def _write_picture(file: str, picture: str) -> bool:
-    """Whether it could be written. By now the run is over and forgotten, whatever becomes of its picture."""
+def _written(where: str, write: Callable[..., object], *what: Any) -> bool:
+    """Whether that could be done. By now the run is over and forgotten, whatever becomes of what it leaves."""
     try:
-        Path(file).write_text(picture, encoding="utf-8")
+        write(*what)
+    except BrokenPipeError:  # a reader that has seen enough
+        return True
     except OSError as exc:
-        _complain(f"vkprovider: --timeline {file}: {exc.strerror}")
+        _complain(f"vkprovider: {where}: {exc.strerror}")
         return False
     return True
 
@@ -326,7 +333,9 @@ class _Session:
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C stops all pods in order, the next kills them."""
+        """The first Ctrl-C stops all pods in order, the next kills them. When all is over none is heeded any more:
+        what is left is removed in a moment, and not by halves.
+        """
         loop = asyncio.get_running_loop()
         for number in EXIT_CODES:
             loop.add_signal_handler(number, self._interrupt, number)
@@ -334,7 +343,7 @@ class _Session:
             yield
         finally:
             for number in EXIT_CODES:
-                loop.remove_signal_handler(number)
+                loop.add_signal_handler(number, lambda: None)
 
     def _interrupt(self, number: int) -> None:
         if self.runner.interrupted is None:

@@ -215,10 +215,10 @@ def cli() -> None:
 def run(**options: Any) -> None:
     """Run Pods, Jobs and Deployments from manifests on Docker, without a cluster; '-' reads standard input.
 
-    Takes Pod, Job, Deployment, ConfigMap, Secret, SidecarSet and SidecarSetResourceBinding, YAML or JSON, several
-    documents to a file. Exits with 0 if every Job completed and every Pod succeeded, with the failed app's own exit
-    code if not, with 125 for errors of vkprovider itself. Ctrl-C stops the pods in order and ends with 130; a second
-    Ctrl-C kills them.
+    Takes Pod, Job, Deployment, ConfigMap, Secret, RuntimeClass, ClusterTrustBundle, SidecarSet and
+    SidecarSetResourceBinding, YAML or JSON, several documents to a file. Exits with 0 if every Job completed and
+    every Pod succeeded, with the failed app's own exit code if not, with 125 for errors of vkprovider itself. Ctrl-C
+    stops the pods in order and ends with 130; a second Ctrl-C kills them.
     """
     from vkprovider import app
 

@@ -10,6 +10,7 @@ from .clients import Cluster
 from .controlplane import ControlPlane
 from .identities import Access
 from .nodes import NodeProcess, on, shell
+from .probes import free_ports
 from .showing import Json, Showing, apply, events_of, in_docker, pod, showing, until_nothing_is_left
 from .waiting import eventually
 
@@ -81,6 +82,33 @@ def test_what_the_node_cannot_hold_is_turned_away(
     )
     cluster.kubectl("delete", f"--namespace={namespace}", "pods", "--all", "--timeout=20s")
     until_nothing_is_left(small)
+
+
+def test_a_port_of_the_machine_that_a_pod_has_is_no_others(
+    cluster: Cluster, namespace: str, node: NodeProcess, shown: Showing
+) -> None:
+    """Another protocol, another port, another address may still be had; any address is every one."""
+    port, other = free_ports(2)
+
+    def wants(name: str, **more: object) -> Json:
+        ports = [{"containerPort": 7000, "hostPort": port, "hostIP": "127.0.0.1"} | more]
+        return bound(name, node, shell("app", POLITE, ports=ports))
+
+    apply(cluster, namespace, wants("first"))
+    shown.until_phase("first", "Running")
+    apply(cluster, namespace, wants("same"), wants("any", hostIP="0.0.0.0"))
+    refused = ("NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports")
+    for name in ("same", "any"):
+        assert turned_away(cluster, namespace, shown, name) == refused
+    free = {"udp": {"protocol": "UDP"}, "other": {"hostPort": other}, "elsewhere": {"hostIP": "127.0.0.2"}}
+    apply(cluster, namespace, *(wants(name, **more) for name, more in free.items()))
+    for name in free:
+        shown.until_phase(name, "Running")
+    cluster.kubectl("delete", f"--namespace={namespace}", "pod", "first", "--timeout=20s")
+    apply(cluster, namespace, wants("next"))
+    shown.until_phase("next", "Running")
+    cluster.kubectl("delete", f"--namespace={namespace}", "pods", "--all", "--timeout=20s")
+    until_nothing_is_left(node)
 
 
 def small_cpus(cluster: Cluster, node: NodeProcess) -> int:

@@ -242,6 +242,8 @@ def test_pods_and_configuration(reader: Reader) -> None:
     assert {each["name"] for each in mine["spec"]["containers"]} == {"burner", "holder"}
     configuration = reader.json("/configz")["kubeletconfig"]
     assert configuration["maxPods"] == 110
+    registered = reader.cluster.get("node", reader.node)["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"]
+    assert configuration["port"] == registered
     assert configuration["authentication"]["anonymous"] == {"enabled": False}
 
 

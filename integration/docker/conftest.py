@@ -26,6 +26,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that look at the long Jobs come last: the others have run while those Jobs waited. Tests without a run of
     ``vkprovider`` come first: they keep the engine busy, and times are to be true.
     """
+    for item in items:
+        if _needs(item, LONG):
+            item.add_marker(pytest.mark.clock)
     items.sort(key=lambda item: (_needs(item, "records"), _needs(item, LONG)))
 
 

@@ -190,14 +190,15 @@ async def test_hostname_hosts_and_resolver(bench: Bench) -> None:
         "dnsConfig": {"nameservers": ["9.9.9.9"], "options": [{"name": "ndots", "value": "3"}]},
     }
     found = await bench.run("hostname; cat /etc/hostname /etc/resolv.conf /etc/hosts", spec)
-    (ip,) = bench.ips
     assert found[:2] == ["web-0", "web-0"]
     assert [line for line in found if line.startswith("nameserver")] == ["nameserver 9.9.9.9"]
     assert not [line for line in found if line.startswith("search")]
     assert "options ndots:3" in found
     assert not [line for line in found if line.startswith("options") and line != "options ndots:3"]
     hosts = found[found.index("# Kubernetes-managed hosts file.") :]
-    assert f"{ip}\tweb-0.db.shop.svc.cluster.local\tweb-0" in hosts
+    own = [f"{ip}\tweb-0.db.shop.svc.cluster.local\tweb-0" for ip in bench.ips]
+    assert [line for line in hosts if line.endswith("\tweb-0")] == own
+    assert own
     assert hosts[-2:] == ["# Entries added by HostAliases.", "1.2.3.4\talias"]
 
 

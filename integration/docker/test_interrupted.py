@@ -71,6 +71,7 @@ def resumed(command_in: CommandIn, tmp_path_factory: pytest.TempPathFactory) -> 
 CASES = (*FORMS, "late")
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("name", CASES)
 def test_between_term_and_kill_the_same_command_takes_over(resumed: dict[str, Resumed], name: str) -> None:
     killed, again, _ = resumed[name]
@@ -81,6 +82,7 @@ def test_between_term_and_kill_the_same_command_takes_over(resumed: dict[str, Re
     assert (ended["exitCode"], ended["message"]) == (0, "Force this container to be success(137, Error, )")
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_has_run_or_been_signalled_twice(resumed: dict[str, Resumed], name: str) -> None:
     again = resumed[name].again
@@ -89,6 +91,7 @@ def test_nothing_has_run_or_been_signalled_twice(resumed: dict[str, Resumed], na
     assert again.one("app").signals == []
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("name", FORMS)
 def test_kill_comes_at_the_deadline_of_before(resumed: dict[str, Resumed], name: str) -> None:
     _, again, grace = resumed[name]
@@ -96,6 +99,7 @@ def test_kill_comes_at_the_deadline_of_before(resumed: dict[str, Resumed], name:
     assert sidecar.signalled(KILL) - sidecar.signalled(TERM) == pytest.approx(grace, abs=0.3)
 
 
+@pytest.mark.clock
 def test_kill_comes_at_once_where_the_deadline_is_over(resumed: dict[str, Resumed]) -> None:
     _, again, grace = resumed["late"]
     sidecar = again.one("sidecar")
@@ -103,6 +107,7 @@ def test_kill_comes_at_once_where_the_deadline_is_over(resumed: dict[str, Resume
     assert "KILL sent" in str(again.err)
 
 
+@pytest.mark.clock
 def test_between_term_and_kill_down_removes_all_at_the_deadline(command: Command) -> None:
     runs = [start_stubborn(command, form, 3) for form in FORMS]
     for run in runs:

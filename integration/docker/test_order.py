@@ -13,7 +13,7 @@ from integration.docker.conftest import CommandIn
 from integration.docker.pods import ALWAYS, MARK, UNTIL_TERM, example, on_term, pod, shell
 from integration.docker.records import KILL, TERM
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.clock]
 
 SIDECARS = ("first-sidecar", "second-sidecar")
 

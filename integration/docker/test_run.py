@@ -92,6 +92,15 @@ def test_a_picture_that_cannot_be_written_costs_neither_the_exit_code_nor_the_ne
     assert fine.finish() == OWN_ERROR
 
 
+def test_an_interruption_when_all_is_over_leaves_nothing(command: Command) -> None:
+    runs = [command.run(command.file(pod(name, shell("app", "exit 0")), name=name)) for name in ("one", "two", "three")]
+    for run in runs:
+        run.out.until_line("Summary Pod")
+        run.process.send_signal(signal.SIGTERM)
+    assert {run.finish() for run in runs} <= {0, 143, -signal.SIGTERM}
+    assert list((command.state_dir / "runs").iterdir()) == []
+
+
 def test_kept_containers_can_be_looked_at_until_down(command: Command) -> None:
     file = command.file(pod("kept", shell("app", "echo kept; exit 3")))
     run = command.run("--keep", "-o", "json", file)

@@ -1,7 +1,8 @@
 #!/bin/sh
 # A second, newer Docker Engine on this machine, beside the one that may be running already: Engine 26.1 (API 1.45)
 # from Debian 13, or with VKPROVIDER_ENGINE=28.5 that one (API 1.51) from Debian unstable. It has a socket, data, a
-# containerd and a bridge of its own, and leaves the firewall alone, so that no engine notices another.
+# containerd and a bridge of its own, with IPv6 where the machine has it, and leaves the firewall alone, so that no engine
+# notices another.
 #
 #   start-engine.sh          starts it unless it runs, and prints its DOCKER_HOST, and nothing else, on stdout
 #   start-engine.sh stop     stops it if it runs; its images are kept for the next time
@@ -14,8 +15,8 @@ set -eu
 
 version=${VKPROVIDER_ENGINE:-26.1}
 case $version in
-26.1) suite=trixie bridge=vkp-engine address=10.213.26.1/24 ;;
-28.5) suite=sid bridge=vkp-engine-28 address=10.213.28.1/24 ;;
+26.1) suite=trixie bridge=vkp-engine address=10.213.26.1/24 ipv6=fd00:213:26::/64 ;;
+28.5) suite=sid bridge=vkp-engine-28 address=10.213.28.1/24 ipv6=fd00:213:28::/64 ;;
 *) echo "start-engine: there is no Engine $version to be had: 26.1 and 28.5 are known" >&2; exit 1 ;;
 esac
 
@@ -106,9 +107,10 @@ start() {
 	fetch
 	link_programs
 	ensure_bridge
+	if [ -e /proc/net/if_inet6 ]; then set -- --ipv6 --fixed-cidr-v6 "$ipv6"; else set --; fi
 	PATH=$programs:$PATH setsid dockerd \
 		--host "unix://$socket" --pidfile "$pidfile" --data-root "$data" --exec-root "$run/exec" \
-		--bridge "$bridge" --iptables=false --ip6tables=false >"$log" 2>&1 </dev/null 9>&- &
+		--bridge "$bridge" "$@" --iptables=false --ip6tables=false >"$log" 2>&1 </dev/null 9>&- &
 	for _ in $(seq 150); do
 		answers && echo "unix://$socket" && return
 		kill -0 $! 2>/dev/null || break

@@ -71,6 +71,7 @@ def check(burner: ContainerUsage, holder: ContainerUsage, sandbox: ContainerUsag
     assert holder.reading.network == ()  # it is the sandbox's
 
 
+@pytest.mark.clock
 async def test_from_cgroups(bench: DockerBench, tmp_path: Path):
     sandbox, burner, holder = await working(bench)
     usages = bench.docker.usages(str(tmp_path), SystemClock())

@@ -4,13 +4,13 @@ r"""Files that change all at once, in the layout of pkg/volume/util/atomic_write
     volume/..data -> ..2025_01_31_12_00_00.k3j2h1
     volume/a -> ..data/a                        what containers open
 
-A new content is staged in a directory of its own; renaming the link ``..data`` publishes it.
+A new content is staged in a directory of its own; renaming the link ``..data`` publishes it. What was shown before is
+set aside, as ``volume..2025_01_31_11_00_00.x8d2mm``, where no container sees it: to remove many files takes long.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterable
@@ -44,7 +44,7 @@ def stage(volume: str, files: Iterable[File], now: datetime) -> str | None:
 
 
 def publish(volume: str, staged: str, files: Iterable[File]) -> None:
-    """Show the staged files instead of the present ones, and remove those. Raises OSError."""
+    """Show the staged files instead of the present ones. Raises OSError."""
     tops = {file.path.partition("/")[0] for file in files}
     kept = tops | {_DATA}
     for top in sorted(tops):
@@ -55,18 +55,31 @@ def publish(volume: str, staged: str, files: Iterable[File]) -> None:
         os.unlink(new_link)
     os.symlink(staged, new_link)
     os.rename(new_link, os.path.join(volume, _DATA))
-    with os.scandir(volume) as entries:
-        left = list(entries)
-    for entry in left:
+    for entry in _entries(volume):
         if entry.is_symlink() and entry.name not in kept:
             os.unlink(entry)
-        elif entry.name.startswith(_OWN_PREFIX) and entry.name not in {staged, _DATA}:
-            shutil.rmtree(entry)
+
+
+def set_aside(volume: str) -> tuple[str, ...]:
+    """Take all out of a volume that it does not show, also what a crash left, and give the paths of all that is set
+    aside and may be removed. Not while files are staged. Raises OSError.
+    """
+    shown = os.readlink(os.path.join(volume, _DATA))
+    for entry in _entries(volume):
+        if entry.name.startswith(_OWN_PREFIX) and entry.name not in {shown, _DATA}:
+            os.rename(entry, volume + entry.name)
+    mark = os.path.basename(volume) + _OWN_PREFIX  # of no other volume: a dot is not allowed in a name
+    return tuple(entry.path for entry in _entries(os.path.dirname(volume)) if entry.name.startswith(mark))
 
 
 def is_published(volume: str) -> bool:
     """Whether there are files, or there is an empty set of them, that containers may see."""
     return os.path.isdir(os.path.join(volume, _DATA))
+
+
+def _entries(directory: str) -> list[os.DirEntry[str]]:
+    with os.scandir(directory) as entries:
+        return list(entries)
 
 
 def _write(directory: str, file: File) -> None:

@@ -34,6 +34,7 @@ from vkprovider.model.create import Mount
 from vkprovider.model.labels import NODE, POD_UID
 from vkprovider.model.refs import PodUID
 from vkprovider.node import atomic_files, container_files, env_files, host_paths, subpaths
+from vkprovider.node.former_files import FormerFiles
 from vkprovider.node.image_volumes import ImageVolumes
 from vkprovider.node.log_dirs import make_log_directories
 from vkprovider.node.ownership import give_to_group, is_of_group
@@ -51,6 +52,7 @@ class VolumeWriter:
         self._engine = engine
         self._dirs = dirs
         self._clock = clock
+        self.former = FormerFiles()
         self.images = ImageVolumes(engine, dirs.root)
 
     async def write(self, plan: VolumePlan) -> tuple[str, ...]:
@@ -90,6 +92,7 @@ class VolumeWriter:
         Raises MountsLeft where something is still mounted there, EngineError.
         """
         await self._engine.remove_volumes(self._labels(uid))
+        await self.former.removed(uid)
         await self._dirs.remove(uid, self._engine)
         await self.images.release()
 
@@ -144,12 +147,13 @@ class VolumeWriter:
         if volume.secret and self._dirs.memory:
             path = await asyncio.to_thread(_keep_in_memory, path, self._dirs.secrets_of(PodUID(plan.pod_uid)))
         staged = await asyncio.to_thread(atomic_files.stage, path, volume.files, self._clock.now())
-        if staged is None:
-            return
-        await asyncio.to_thread(_make_directories, path, volume.mount_points)
-        if plan.fs_group is not None:
-            await give_to_group(path, plan.fs_group, self._engine, read_only=True)
-        await asyncio.to_thread(atomic_files.publish, path, staged, volume.files)
+        if staged is not None:
+            await asyncio.to_thread(_make_directories, path, volume.mount_points)
+            if plan.fs_group is not None:
+                await give_to_group(path, plan.fs_group, self._engine, read_only=True)
+            await asyncio.to_thread(atomic_files.publish, path, staged, volume.files)
+        if former := await asyncio.to_thread(atomic_files.set_aside, path):
+            self.former.remove(PodUID(plan.pod_uid), former)
 
     async def read_env_file(self, file: EnvFile) -> str | Fault:
         """The text of a file in a volume, or why it cannot be had."""
