@@ -17,12 +17,12 @@ import structlog
 
 from vkprovider.config import PROFILES, ConfigError, Settings, load_settings
 from vkprovider.core.create import NodeFacts
-from vkprovider.core.network_files import Dns, parse_resolv_conf
+from vkprovider.core.network_files import Dns
 from vkprovider.core.projections import NodeShare
 from vkprovider.core.view import CoreSettings
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.engine.endpoint import NO_ENGINE
-from vkprovider.errors import EngineUnavailable, VkError, in_words
+from vkprovider.errors import OWN_ERROR, EngineUnavailable, VkError, in_words
 from vkprovider.model.engine import EngineInfo
 from vkprovider.node.checkpoint import FileCheckpoint
 from vkprovider.node.clock import SystemClock
@@ -30,6 +30,7 @@ from vkprovider.node.disk_limits import DiskLimits
 from vkprovider.node.dispatcher import Dispatcher
 from vkprovider.node.log_dirs import LogDirs
 from vkprovider.node.log_setup import set_up_logging
+from vkprovider.node.own_resolver import own_resolver
 from vkprovider.node.performer import Performer
 from vkprovider.node.pod_dirs import PodDirs
 from vkprovider.node.pod_files import PodFiles
@@ -55,9 +56,7 @@ from vkprovider.standalone.runner import Runner
 
 log = structlog.get_logger()
 
-OWN_ERROR = 125
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
-RESOLV_CONF = Path("/etc/resolv.conf")
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -297,7 +296,7 @@ class _Session:
 
     async def _surroundings(self, at_hand: _AtHand, watcher: Watchers) -> Surroundings:
         engine, info = at_hand
-        dns = Dns(node=parse_resolv_conf(await asyncio.to_thread(RESOLV_CONF.read_text, errors="replace")))
+        dns = Dns(node=await own_resolver())
         allocatable = {"cpu": str(info.cpus), "memory": str(info.memory)}
         node = NodeFacts(
             name=self.directory.node,

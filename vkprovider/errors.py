@@ -44,7 +44,7 @@ class SpecError(VkError):
         self.path = path
 
 
-class NotGranted(VkError):  # noqa: N818  no error of anybody's
+class NotGranted(VkError):
     """An object of another namespace that the pod has no leave for. Nothing is said of whether there is one."""
 
     reason = "NotGranted"
@@ -56,19 +56,19 @@ class EngineError(VkError):
     reason = "EngineError"
 
 
-class EngineNotFound(EngineError):  # noqa: N818  the engine's own word for it
+class EngineNotFound(EngineError):
     """The container, image or network named in the call does not exist."""
 
     reason = "NotFound"
 
 
-class EngineConflict(EngineError):  # noqa: N818
+class EngineConflict(EngineError):
     """The call contradicts the present state: a name in use, a container already running or not running."""
 
     reason = "Conflict"
 
 
-class EngineUnavailable(EngineError):  # noqa: N818
+class EngineUnavailable(EngineError):
     """The engine cannot be reached or did not answer in time. Nothing is known about what the call did."""
 
     reason = "EngineUnavailable"
@@ -95,43 +95,43 @@ class ApiError(VkError):
         self.retry_after = retry_after
 
 
-class ApiNotFound(ApiError):  # noqa: N818  the API server's own words, as the others
+class ApiNotFound(ApiError):
     """The object, or its kind, does not exist."""
 
     reason = "NotFound"
 
 
-class ApiConflict(ApiError):  # noqa: N818
+class ApiConflict(ApiError):
     """The object exists already, is another one of that name, or was changed meanwhile."""
 
     reason = "Conflict"
 
 
-class ApiGone(ApiError):  # noqa: N818
+class ApiGone(ApiError):
     """The resource version asked for is no longer known: list again."""
 
     reason = "Expired"
 
 
-class ApiForbidden(ApiError):  # noqa: N818
+class ApiForbidden(ApiError):
     """The identity is known and may not do this."""
 
     reason = "Forbidden"
 
 
-class ApiUnauthorized(ApiError):  # noqa: N818
+class ApiUnauthorized(ApiError):
     """There are no credentials, or they are not accepted."""
 
     reason = "Unauthorized"
 
 
-class ApiInvalid(ApiError):  # noqa: N818
+class ApiInvalid(ApiError):
     """The request cannot be accepted as it is, now or later."""
 
     reason = "Invalid"
 
 
-class ApiUnavailable(ApiError):  # noqa: N818
+class ApiUnavailable(ApiError):
     """The API server cannot be reached, did not answer in time, or asks to come again later."""
 
     reason = "ServiceUnavailable"

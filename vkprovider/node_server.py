@@ -29,7 +29,7 @@ from vkprovider.model.refs import PodKey, PodUID
 from vkprovider.node.dispatcher import Dispatcher
 from vkprovider.node.probe_tally import ProbeTally
 from vkprovider.ports import ContainerEngine, WaitingClock
-from vkprovider.server.admission import Admission
+from vkprovider.server.access import Admission
 from vkprovider.server.certificates import Pair, write_self_signed
 from vkprovider.server.kubelet_api import KubeletApi, read_only
 from vkprovider.server.reads import ALWAYS_WELL, Check, Metrics, Numbers, Reads

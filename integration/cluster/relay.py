@@ -1,4 +1,4 @@
-"""A way to the engine that a test can cut, and on which it sees what is asked."""
+"""A way to the engine, or to a server, that a test can cut, and on which it sees what is asked of the engine."""
 
 from __future__ import annotations
 
@@ -9,31 +9,35 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
+ENGINE = Path(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://"))
 
 
 class Relay:
-    """A socket that leads to the engine's, for as long as it is open; it counts the requests that pass.
+    """A socket that leads to the engine's, for as long as it is open; it counts the requests that pass. Or a port of
+    loopback that leads to another.
 
     While it is ``deaf``, no event that the engine tells arrives, as if nothing happened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | int, to: Path | int = ENGINE) -> None:
         self.path = path
+        self._to = to
         self.requests = 0
         self.deaf = False
         self._ends: list[socket.socket] = []
 
     def open(self) -> None:
-        server = socket.socket(socket.AF_UNIX)
-        server.bind(str(self.path))
+        server, address = _at(self.path)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(address)
         server.listen()
         self._ends.append(server)
         threading.Thread(target=self._accept, args=(server,), daemon=True).start()
 
     def close(self) -> None:
         """As when the engine ends: its connections are cut, and nobody listens."""
-        self.path.unlink(missing_ok=True)
+        if isinstance(self.path, Path):
+            self.path.unlink(missing_ok=True)
         while self._ends:
             end = self._ends.pop()
             with suppress(OSError):
@@ -44,8 +48,8 @@ class Relay:
         with suppress(OSError):
             while True:
                 near, _ = server.accept()
-                far = socket.socket(socket.AF_UNIX)
-                far.connect(ENGINE)
+                far, address = _at(self._to)
+                far.connect(address)
                 self._ends += [near, far]
                 tells_events = threading.Event()
                 threading.Thread(target=self._ask, args=(near, far, tells_events), daemon=True).start()
@@ -63,6 +67,12 @@ class Relay:
 
     def _answer(self, source: socket.socket, sink: socket.socket, tells_events: threading.Event) -> None:
         carry(source, sink, lambda _: not (self.deaf and tells_events.is_set()))
+
+
+def _at(place: Path | int) -> tuple[socket.socket, str | tuple[str, int]]:
+    if isinstance(place, Path):
+        return socket.socket(socket.AF_UNIX), str(place)
+    return socket.socket(), ("127.0.0.1", place)
 
 
 def carry(source: socket.socket, sink: socket.socket, passes: Callable[[bytes], bool]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from vkprovider.node.mounting import mounts
 
-from .clients import Cluster
+from .clients import Cluster, KubectlError
 from .nodes import NodeProcess, on, shell
 from .waiting import eventually
 
@@ -30,11 +30,17 @@ def mounted(path: str, script: str = "true", **fields: Any) -> dict[str, Any]:
 
 DOUBLING = [{"name": "V0", "value": "x" * 100}]
 DOUBLING += [{"name": f"V{n}", "value": f"$(V{n - 1})$(V{n - 1})"} for n in range(1, 60)]
+SAME = [{"key": "ca.crt", "path": path} for path in ("a", "a/b")]
 ITEM = {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "a\0b"}]}}
 
 # By name: the container, the rest of the spec, and what is said of it, as an event or in the status.
 PODS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no-path": (mounted("/m"), volume(**ITEM), "embedded null byte"),
+    "no-directory": (
+        mounted("/m"),
+        volume(configMap={"name": "kube-root-ca.crt", "items": SAME}),
+        "invalid path: must not be below the file a: a/b",
+    ),
     "no-sub-path": (
         mounted("/m", subPathExpr="$(P)") | {"env": [{"name": "P", "value": "../.."}]},
         volume(emptyDir={}),
@@ -85,6 +91,32 @@ def test_pods_that_mean_harm_harm_nobody(node: NodeProcess, kubectl: Any) -> Non
     kubectl("delete", "pods", "--all", "--grace-period=1", "--timeout=60s")
     assert node.is_alive()
     assert ("Traceback" in node.log, "failed unexpectedly" in node.log, "\x1b" in node.log) == (False, False, False)
+
+
+def test_what_the_api_server_refuses_by_itself(kubectl: Any) -> None:
+    """Files of volumes that would be outside of them, or the layout's own, by objects' keys or pods' paths."""
+    items = [[{"key": "k", "path": path}] for path in ("../x", "a/../x", "..", "/x", "..data")]
+    pods = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"out-{number}"},
+            "spec": {"containers": [shell("app", "true", image="x")], **volume(configMap={"name": "c", "items": item})},
+        }
+        for number, item in enumerate(items)
+    ]
+    maps = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"out-{number}"}, "data": {key: "x"}}
+        for number, key in enumerate(("../x", "..", "..data"))
+    ]
+    listed = {"apiVersion": "v1", "kind": "List", "items": [*pods, *maps]}
+    with pytest.raises(KubectlError) as refused:
+        kubectl("create", "-f", "-", stdin=json.dumps(listed))
+    said = str(refused.value).splitlines()
+    for raw in listed["items"]:
+        field = "spec.volumes[0].configMap.items[0].path" if raw["kind"] == "Pod" else "data["
+        begin = f'{raw["kind"]} "{raw["metadata"]["name"]}" is invalid'
+        assert [line for line in said if begin in line and field in line], (raw, said)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a tmpfs")

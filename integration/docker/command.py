@@ -38,11 +38,15 @@ class Run:
 
     @cached_property
     def node(self) -> str:
-        """Told by the lock that the process holds; to be asked before it ends for the first time."""
-        while (found := self._run_id()) is None:
+        """Told by the lock that the process holds; to be asked before it ends for the first time. At its start it
+        takes up others for a moment, to see whether they are those of interrupted runs of its own manifest.
+        """
+        before, found = None, self._run_id()
+        while found is None or found != before:
             try:
                 self.process.wait(POLL)
             except subprocess.TimeoutExpired:
+                before, found = found, self._run_id()
                 continue
             raise AssertionError(f"no run was begun:\n{self.err}\n{self.out}")
         return f"run-{found}"

@@ -79,6 +79,30 @@ def test_links_out_of_a_volume_are_not_followed(command: Command) -> None:
     assert not Path("/etc/new").exists()
 
 
+def test_no_file_of_a_volume_is_named_outside_of_it(command: Command) -> None:
+    """What reads manifests itself refuses what an API server would, by the names of the fields."""
+    item, key = {"key": "k", "path": "a/../../x"}, {"../x": "text"}
+    token = {"path": "../token"}
+    field = {"path": "/etc/x", "fieldRef": {"fieldPath": "metadata.name"}}
+    sources = [{"secret": {"name": "s", "items": [item]}}, {"serviceAccountToken": token}]
+    volumes: dict[str, dict[str, Any]] = {
+        "spec.volumes[0].configMap.items[0].path": {"configMap": {"name": "c", "items": [item]}},
+        "spec.volumes[1].secret.items[0].path": {"secret": {"secretName": "s", "items": [item]}},
+        "spec.volumes[2].downwardAPI.items[0].path": {"downwardAPI": {"items": [field]}},
+        "spec.volumes[3].projected.sources[0].secret.items[0].path": {"projected": {"sources": sources}},
+    }
+    named = [{"name": f"v-{place}", **volume} for place, volume in enumerate(volumes.values())]
+    objects = [
+        {"apiVersion": "v1", "kind": kind, "metadata": {"name": "c"}, field: key}
+        for kind, field in (("ConfigMap", "data"), ("Secret", "stringData"))
+    ]
+    run = command.launch(command.file(*objects, pod("out", shell("app", "true"), volumes=named)))
+    assert run.finish() == 125
+    refused = [line.split(": ")[2] for line in run.err.all() if ": Invalid value: " in line]
+    below = "spec.volumes[3].projected.sources[1].serviceAccountToken.path"
+    assert set(refused) == {"data[../x]", "stringData[../x]", *volumes, below}
+
+
 def test_thousands_of_variables(command: Command) -> None:
     variables = [{"name": f"V{number}", "value": "x" * 40} for number in range(5000)]
     run = command.run(

@@ -140,6 +140,17 @@ async def test_a_port_is_bound_on_the_host(bench: DockerBench, unused_tcp_port: 
     assert b"hello" in await eventually(get)
 
 
+async def test_a_port_of_each_protocol_is_asked_for(bench: DockerBench):
+    """One that is for SCTP is: whether the kernel has it shows when the container starts."""
+    protocols = ("tcp", "udp", "sctp")
+    ports = tuple(PortBinding(container_port=7, host_port=7, protocol=each, host_ip="127.0.0.1") for each in protocols)
+    created = await bench.create(ports=ports)
+    inspected = await asyncio.to_thread(bench.client.inspect_container, created)
+    bound = {"HostIp": "127.0.0.1", "HostPort": "7"}
+    assert inspected["HostConfig"]["PortBindings"] == {f"7/{each}": [bound] for each in protocols}
+    assert set(inspected["Config"]["ExposedPorts"]) == {f"7/{each}" for each in protocols}
+
+
 async def test_a_mount_of_nothing_is_refused_and_not_made_up(bench: DockerBench, tmp_path: Path):
     with pytest.raises(Exception, match="does not exist"):
         await bench.create(mounts=(Mount(source=str(tmp_path / "nothing"), target="/x"),))

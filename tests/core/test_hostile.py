@@ -19,7 +19,7 @@ from vkprovider.core.mounts import MountPlan, plan_mounts
 from vkprovider.core.network_files import hosts_file
 from vkprovider.core.projections import Fetched, NodeShare
 from vkprovider.core.sidecars import classify
-from vkprovider.core.termination import stop_grace
+from vkprovider.core.stop_steps import stop_grace
 from vkprovider.core.volumes import Projection, VolumePlan, needed_objects, plan_volumes
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import ObjectRef
@@ -125,6 +125,21 @@ def test_no_file_of_a_volume_is_outside_of_it(path: str) -> None:
     plan = planned(pod(container("app"), **volume(**item(path))))
     assert (plan.volumes, len(plan.failures)) == ((), 1)
     assert "invalid path" in plan.failures[0]
+
+
+@pytest.mark.parametrize(
+    ("paths", "complaint"),
+    [
+        (["a", "a/b"], "must not be below the file a: a/b"),
+        (["a/b/c/d", "./a/b"], "must not be below the file a/b: a/b/c/d"),
+        (["."], "must be that of a file: ."),
+    ],
+)
+def test_no_file_is_a_directory(paths: list[str], complaint: str) -> None:
+    """The API server lets it pass."""
+    items = [{"key": "k", "path": path} for path in paths]
+    plan = planned(pod(container("app"), **volume(configMap={"name": "c", "items": items})))
+    assert plan.failures == (f'MountVolume.SetUp failed for volume "v" : invalid path: {complaint}',)
 
 
 @pytest.mark.parametrize("key", ["..", "../x", "/etc/passwd", "a/../../b", "..data"])

@@ -168,9 +168,9 @@ def test_what_will_run_again_is_never_shown_as_terminated():
 
 @pytest.mark.parametrize(
     ("seconds", "shown_as"),
-    [(10, "10s"), (20, "20s"), (40, "40s"), (80, "1m20s"), (160, "2m40s"), (300, "5m0s"), (3600, "1h0m0s")],
+    [(0, "0s"), (10, "10s"), (80, "1m20s"), (300, "5m0s"), (3600, "1h0m0s"), (7261.5, "2h1m1.5s")],
 )
-def test_durations_are_written_as_go_does(seconds: int, shown_as: str):
+def test_durations_are_written_as_go_does(seconds: float, shown_as: str):
     assert go_duration(seconds) == shown_as
 
 

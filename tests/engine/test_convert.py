@@ -289,11 +289,9 @@ def test_engine_info():
         cpus=2,
         memory=1024,
         root_dir="/var/lib/docker",
-        rootless=True,
         runtimes=("gvisor", "runc"),
         security=("seccomp", "rootless"),
     )
-    assert not convert.engine_info(info | {"SecurityOptions": None}, "1.45").rootless
 
 
 def test_image_info():
@@ -316,7 +314,6 @@ def test_image_info():
         user="1:2",
         env=("A=1",),
         entrypoint=("/e",),
-        cmd=("c",),
         stop_signal="USR1",
     )
     assert convert.image_info(image, "busybox:1.28") == expected

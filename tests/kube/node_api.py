@@ -13,14 +13,14 @@ import msgspec
 from tests.fakes.strategic_merge import apply
 from vkprovider.errors import ApiConflict, ApiError, ApiNotFound
 from vkprovider.kube.client import MERGE, STRATEGIC_MERGE
-from vkprovider.kube.resources import Place
+from vkprovider.kube.resources import ResourcePath
 
 Json = dict[str, Any]
 
 
 class Request(msgspec.Struct, frozen=True):
     verb: str
-    place: Place
+    place: ResourcePath
     body: Any = None
     content_type: str = ""
 
@@ -29,7 +29,7 @@ class FakeNodeApi:
     """``objects`` by place; ``requests`` in order. ``failures`` are raised by the next requests of a verb."""
 
     def __init__(self) -> None:
-        self.objects: dict[Place, Json] = {}
+        self.objects: dict[ResourcePath, Json] = {}
         self.requests: list[Request] = []
         self.failures: dict[str, list[ApiError]] = {}
         self.waits: dict[str, asyncio.Event] = {}  # requests of these verbs are held back until it is set
@@ -38,7 +38,7 @@ class FakeNodeApi:
     def asked(self, *verbs: str) -> list[Request]:
         return [request for request in self.requests if request.verb in verbs]
 
-    def put(self, place: Place, body: Mapping[str, Any]) -> Json:
+    def put(self, place: ResourcePath, body: Mapping[str, Any]) -> Json:
         """Have an object, as if somebody else had written it."""
         kept = copy.deepcopy(dict(body))
         before = self.objects.get(place)
@@ -48,18 +48,18 @@ class FakeNodeApi:
         self.objects[place] = kept
         return copy.deepcopy(kept)
 
-    async def get(self, place: Place) -> Json:
+    async def get(self, place: ResourcePath) -> Json:
         await self._ask(Request("get", place))
         return copy.deepcopy(self._find(place))
 
-    async def create(self, place: Place, body: Mapping[str, Any]) -> Json:
+    async def create(self, place: ResourcePath, body: Mapping[str, Any]) -> Json:
         await self._ask(Request("create", place, copy.deepcopy(body)))
         at = place._replace(name=body["metadata"]["name"])
         if at in self.objects:
             raise ApiConflict(f"cannot create {at}: it already exists", status_reason="AlreadyExists")
         return self.put(at, body)
 
-    async def patch(self, place: Place, body: Mapping[str, Any], content_type: str) -> Json:
+    async def patch(self, place: ResourcePath, body: Mapping[str, Any], content_type: str) -> Json:
         await self._ask(Request("patch", place, copy.deepcopy(body), content_type))
         at = place._replace(subresource="")
         present = self._find(at)
@@ -77,7 +77,7 @@ class FakeNodeApi:
         if failures:
             raise failures.pop(0)
 
-    def _find(self, place: Place) -> Json:
+    def _find(self, place: ResourcePath) -> Json:
         if place not in self.objects:
             raise ApiNotFound(f"cannot get {place}: not found", status_reason="NotFound")
         return self.objects[place]

@@ -17,7 +17,7 @@ from vkprovider.kube.node_object import MachineFacts, build_node
 from vkprovider.kube.node_registrar import NodeRegistrar
 from vkprovider.kube.node_settings import NodeSettings
 from vkprovider.kube.reflector import Update
-from vkprovider.kube.resources import Place
+from vkprovider.kube.resources import ResourcePath
 
 NODE = NODES.at(name="vk")
 STATUS = NODES.at(name="vk", subresource="status")
@@ -92,7 +92,7 @@ class Scene:
     def condition(self, kind: str = "Ready") -> dict[str, str]:
         return next(one for one in self.node["status"]["conditions"] if one["type"] == kind)
 
-    def written(self) -> list[tuple[str, Place]]:
+    def written(self) -> list[tuple[str, ResourcePath]]:
         return [(request.verb, request.place) for request in self.api.asked("create", "patch")]
 
     def told(self) -> list[str]:

@@ -66,6 +66,7 @@ async def test_a_server_that_is_away_is_asked_until_it_answers(
 
 
 async def test_another_context_than_the_current_one(server: FakeApiServer, tmp_path: Path, clock: QuickClock) -> None:
+    server.fail("create", "selfsubjectreviews", 404)
     path = write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:1")
     config = msgspec.json.decode(path.read_bytes())
     config["contexts"].append({"name": "mine", "context": {"cluster": "mine", "user": "fake"}})

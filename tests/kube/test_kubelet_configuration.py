@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
-from vkprovider.kube.kubelet_configuration import go_duration, kubelet_configuration
+from vkprovider.kube.kubelet_configuration import kubelet_configuration
 from vkprovider.kube.node_settings import NodeFlags, load_node_settings
 
 
@@ -71,10 +69,3 @@ def test_flags():
         "podPidsLimit": 64,
     }
     assert expected.items() <= found.items()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0s"), (10, "10s"), (90, "1m30s"), (300, "5m0s"), (3600, "1h0m0s"), (7261.5, "2h1m1.5s")]
-)
-def test_durations_as_go_writes_them(seconds: float, text: str):
-    assert go_duration(seconds) == text

@@ -92,3 +92,10 @@ async def test_what_cannot_be_removed_is_left_for_the_next_write(disk: Disk, mon
         assert len(await removed(disk) - names(disk, "a")) == 1
     await disk.project({"a": "2"})
     assert await removed(disk) == names(disk, "a")
+
+
+async def test_what_cannot_be_written_takes_no_room(disk: Disk) -> None:
+    volume = await disk.project({"a": "1"})
+    before = set(os.listdir(volume))
+    assert len(await disk.writer.write(disk.plan(disk.projection({"b": "2", "c\0": "3"})))) == 1
+    assert set(os.listdir(volume)) == before

@@ -15,7 +15,7 @@ from tests.server.certificates import Authority
 from tests.server.conftest import Node
 from vkprovider.model.access import User
 from vkprovider.node.clock import SystemClock
-from vkprovider.server.admission import Admission
+from vkprovider.server.access import Admission
 from vkprovider.server.certificates import Pair, write_self_signed
 from vkprovider.server.kubelet_api import KubeletApi
 from vkprovider.server.reception import Limits

@@ -11,7 +11,7 @@ from vkprovider.wire.spdy import Data, Frame, FrameReader, FrameWriter, GoAway, 
 PATIENCE = 10.0
 
 
-class Refusal(Exception):  # noqa: N818
+class Refusal(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status

@@ -18,7 +18,7 @@ from tests.server.secured import Secured
 from vkprovider.errors import ApiForbidden
 from vkprovider.model.access import User
 from vkprovider.node.clock import SystemClock
-from vkprovider.server.admission import ALLOWED_SECONDS, DENIED_SECONDS, TOKEN_SECONDS
+from vkprovider.server.access import ALLOWED_SECONDS, DENIED_SECONDS, TOKEN_SECONDS
 from vkprovider.server.certificates import Pair, server_context, write_self_signed
 from vkprovider.server.reception import Limits
 from vkprovider.server.refusals import Refused, ServerError

@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.fakes.api_server import PATIENCE
 from vkprovider.errors import ApiUnavailable, SpecError
 from vkprovider.kube.own_authority import bundle, issue, new_authority
 from vkprovider.node.clock import SystemClock
@@ -27,10 +29,10 @@ OLD, NEW = (new_authority(f"test {name}", NOW, LIFE) for name in ("old", "new"))
 
 
 @asynccontextmanager
-async def served(made: web.Application, pair: ServingPair) -> AsyncIterator[str]:
+async def served(made: web.Application, pair: ServingPair, handshake_seconds: float = 5.0) -> AsyncIterator[str]:
     """Its URL."""
     listener = listen(0)
-    task = asyncio.create_task(serve(made, listener, pair))
+    task = asyncio.create_task(serve(made, listener, pair, handshake_seconds))
     yield f"https://127.0.0.1:{listener.getsockname()[1]}"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -86,6 +88,14 @@ async def test_what_cannot_be_answered_lets_no_pod_through(pair: ServingPair, ex
         assert await ask(url + PATH, trusting=bundle([OLD])) == (status, f"{exc}\n")
         assert (await ask(url + PATH, b"x" * (9 << 20), trusting=bundle([OLD])))[0] == 413
         assert (await ask(url + "/other", trusting=bundle([OLD])))[0] == 404
+
+
+async def test_who_does_not_agree_on_tls_in_time_is_dropped(pair: ServingPair) -> None:
+    async with served(application({PATH: echo}, lambda: True), pair, 0.1) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(url).port)
+        assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
+        writer.close()
+        assert await ask(url + PATH, b"one", trusting=bundle([OLD])) == (200, '{"heard":"one"}')
 
 
 async def test_it_is_ready_once_it_is_registered(pair: ServingPair) -> None:

@@ -31,7 +31,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     mapping: DeviceMapping | None = None
 
 
-class Shortage(Exception):  # noqa: N818  it is caught where it is thrown
+class Shortage(Exception):
     """There are fewer devices than a container wants."""
 
 

@@ -18,7 +18,7 @@ SIDECARS = (
         "Whoever reads container statuses would take a Job that went well for a failed one.",
     ),
     Difference(
-        "vkprovider.core.termination",
+        "vkprovider.core.stop_steps",
         "A second deletion with a shorter grace does not shorten a hook or a wait that has begun.",
         "The deadline of a pod's end moves forward at once, for whatever is under way.",
         "The shorter grace is what the user asked for. The kubelet's own source has it as a thing to be done.",

@@ -6,11 +6,20 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from vkprovider.core.phase import FAILED, SUCCEEDED
-from vkprovider.core.record import DEADLINE_EXCEEDED, DELETED, EVICTED, Ending
+from vkprovider.core.record import (
+    COMPLETED,
+    DEADLINE_EXCEEDED,
+    DELETED,
+    EVICTED,
+    INIT_FAILED,
+    OVERRULED,
+    SANDBOX_LOST,
+    Ending,
+)
 from vkprovider.core.restarts import failed, restarts
 from vkprovider.core.sidecars import Kind, Roles
 from vkprovider.core.standing import Standing
-from vkprovider.core.termination import grace, shrink
+from vkprovider.core.stop_steps import grace, shrink
 from vkprovider.core.view import PodView
 from vkprovider.model.observed import Run
 
@@ -46,7 +55,7 @@ def _overruled(view: PodView) -> Ending | None:
     if phase not in (SUCCEEDED, FAILED):
         return None
     allowed = grace(view.pod.spec.termination_grace_period_seconds, None)
-    return Ending(cause="Overruled", began_at=view.now, deadline=view.now + allowed, failed=phase == FAILED)
+    return Ending(cause=OVERRULED, began_at=view.now, deadline=view.now + allowed, failed=phase == FAILED)
 
 
 def _deadline(view: PodView) -> Ending | None:
@@ -99,11 +108,11 @@ def _eviction(view: PodView) -> Ending | None:
 def _cause(view: PodView, roles: Roles, standings: Mapping[str, Standing]) -> str | None:
     keepers = [standings[r.name] for r in roles.regulars if r.keeps_alive]
     if keepers and all(s.done and s.busy is None for s in keepers):
-        return "Completed"
+        return COMPLETED
     if _init_failed_for_good(view, roles, standings):
-        return "InitFailed"
+        return INIT_FAILED
     if _sandbox_lost_for_good(view, roles, standings):
-        return "SandboxLost"
+        return SANDBOX_LOST
     return None
 
 

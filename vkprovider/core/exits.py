@@ -11,7 +11,7 @@ from typing import Any
 from vkprovider.core.record import Stop
 from vkprovider.core.sidecars import Kind, Role
 from vkprovider.core.standing import PRE_STOP, Standing, hook_key
-from vkprovider.core.termination import END
+from vkprovider.core.stop_steps import END
 from vkprovider.core.view import PodView
 from vkprovider.model.observed import ContainerState
 

@@ -9,7 +9,7 @@ from vkprovider.errors import VkError
 CONFIG_ERROR = "CreateContainerConfigError"
 
 
-class Fault(VkError):  # noqa: N818  most often nothing is wrong with vkprovider
+class Fault(VkError):
     """A pod that cannot be turned into a container as things stand; what is missing may appear later.
 
     ``waiting_reason`` and ``message`` are what the container's Waiting state shows, in the kubelet's words.

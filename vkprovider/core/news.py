@@ -14,7 +14,7 @@ from vkprovider.core.record import ANY_ATTEMPT, POST_START_ERROR, Failure, Image
 from vkprovider.core.resize import fold_resized
 from vkprovider.core.restarts import HOOK
 from vkprovider.core.standing import POST_START
-from vkprovider.core.termination import confirm, grace
+from vkprovider.core.stop_steps import confirm, grace
 from vkprovider.core.upkeep import FAILED_MOUNT, note_change, note_made, remount_delay
 from vkprovider.core.view import CoreSettings
 from vkprovider.model.refs import ContainerID, ObjectRef

@@ -237,8 +237,15 @@ def _chosen(
 
 
 def _distinct(files: Iterable[File]) -> tuple[File, ...]:
-    """Of several files at one path, the last."""
-    return tuple({file.path: file for file in files}.values())
+    """Of several files at one path, the last. Raises SpecError where one would have to be a directory as well."""
+    at = {file.path: file for file in files}
+    for path in at:
+        above = posixpath.dirname(path)
+        while above:
+            if above in at:
+                raise SpecError(f"invalid path: must not be below the file {above}: {path}")
+            above = posixpath.dirname(above)
+    return tuple(at.values())
 
 
 def _clean(path: str) -> str:
@@ -256,7 +263,10 @@ def _clean(path: str) -> str:
         raise SpecError(f"invalid path: filenames must be less than or equal to {_MAX_FILE_NAME} characters")
     if elements[0].startswith(".."):
         raise SpecError(f"invalid path: must not start with '..': {path}")
-    return posixpath.normpath(path)
+    normal = posixpath.normpath(path)
+    if normal == ".":
+        raise SpecError(f"invalid path: must be that of a file: {path}")
+    return normal
 
 
 def without_backsteps(path: str) -> bool:

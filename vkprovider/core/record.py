@@ -20,8 +20,9 @@ from vkprovider.model.refs import ContainerID
 class Stop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why and until when one container instance is being stopped. Only a recorded Stop may turn 137 into 0.
 
-    ``cause`` is "end" for the end of the pod, else why a single container is restarted: liveness, startup,
-    definition, resize, hook, unknown. TERM is sent again after a crash if ``term_sent`` was not yet known.
+    ``cause`` is "end" for the end of the pod, "sandbox" where its namespaces are gone, else why a single container is
+    restarted: liveness, startup, definition, resize, hook, unknown. TERM is sent again after a crash if ``term_sent``
+    was not yet known.
     """
 
     cause: str
@@ -32,14 +33,15 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kill_sent: bool = False
 
 
-DELETED, DEADLINE_EXCEEDED, EVICTED = "Deleted", "DeadlineExceeded", "Evicted"  # causes of an end
+COMPLETED, INIT_FAILED, SANDBOX_LOST = "Completed", "InitFailed", "SandboxLost"  # causes of an end: the pod's own
+DELETED, DEADLINE_EXCEEDED, OVERRULED, EVICTED = "Deleted", "DeadlineExceeded", "Overruled", "Evicted"  # and others'
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The end of the pod, from the moment it was decided. It never goes back, and its deadline only shrinks.
 
-    ``cause``: Completed, InitFailed, SandboxLost, Deleted, DeadlineExceeded, Overruled, Evicted. ``reason`` and
-    ``message`` are published on the pod; ``failed`` forces phase Failed whatever the exit codes. ``force`` skips TERM.
+    ``cause`` is one of those above. ``reason`` and ``message`` are published on the pod; ``failed`` forces phase Failed
+    whatever the exit codes. ``force`` skips TERM.
     """
 
     cause: str
@@ -61,7 +63,8 @@ class Resizing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    version: int = 1
+    """What must not be forgotten of a pod: the decisions that cannot be taken back, and what nobody can see again."""
+
     start_time: datetime | None = None  # status.startTime: set once
     ips: tuple[str, ...] = ()  # kept after the sandbox is gone
     ending: Ending | None = None
@@ -121,6 +124,8 @@ class PendingResize(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PodMemory(msgspec.Struct, frozen=True, kw_only=True):
+    """What is good to know of a pod as long as this process lives."""
+
     volumes_ready: bool = False
     volumes_made: int = 0  # the version that is on disk; one is counted whenever something may have changed
     volumes_wanted: int = 0

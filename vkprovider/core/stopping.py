@@ -14,7 +14,7 @@ from vkprovider.core.record import ANY_ATTEMPT, DEADLINE_EXCEEDED, Ending
 from vkprovider.core.restarts import DEFINITION, LIVENESS, STARTUP, UNKNOWN, policy
 from vkprovider.core.sidecars import Kind, Role
 from vkprovider.core.standing import POST_START, Standing, is_up
-from vkprovider.core.termination import END, grace, join_end, stop_grace, stop_step, turns
+from vkprovider.core.stop_steps import END, grace, join_end, stop_grace, stop_step, turns
 from vkprovider.core.view import PodView
 from vkprovider.model.observed import Run
 

@@ -65,6 +65,11 @@ class Eviction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PodView(msgspec.Struct, frozen=True, kw_only=True):
+    """One pod at one moment: what it is to be, what the engine shows of it, what is remembered, and what is under way.
+
+    ``news`` are what actions have come to since the last look; ``in_flight`` those that are not done, by their key.
+    """
+
     pod: Pod
     now: datetime
     settings: CoreSettings

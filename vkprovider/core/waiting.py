@@ -37,11 +37,11 @@ def backing_off(view: PodView, failure: Failure) -> bool:
     return failure.reason == "ErrImagePull" and view.now >= failure.at + PULL_ERROR_SHOWN
 
 
-def go_duration(seconds: int) -> str:
-    """Seconds as Go prints a Duration: 10s, 1m20s, 1h0m0s."""
+def go_duration(seconds: float) -> str:
+    """Seconds as Go prints a Duration: 10s, 1m20s, 1h0m0s, 0.5s."""
     minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{rest}s"
+    hours, minutes = divmod(int(minutes), 60)
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{rest:g}s"
 
 
 def _held_by_marked(roles: Roles, standings: Mapping[str, Standing]) -> bool:

@@ -305,7 +305,6 @@ def engine_info(info: Json, api_version: str) -> EngineInfo:
         cpus=info["NCPU"],
         memory=info["MemTotal"],
         root_dir=info.get("DockerRootDir", ""),
-        rootless=any(option.startswith("name=rootless") for option in info.get("SecurityOptions") or ()),
         cgroup_driver=info.get("CgroupDriver", ""),
         runtimes=tuple(sorted(info.get("Runtimes") or ())),
         recursive_read_only=recursive_read_only(info),
@@ -323,7 +322,6 @@ def image_info(image: Json, name: str) -> ImageInfo:
         user=config.get("User") or "",
         env=tuple(config.get("Env") or ()),
         entrypoint=tuple(config.get("Entrypoint") or ()),
-        cmd=tuple(config.get("Cmd") or ()),
         stop_signal=config.get("StopSignal") or "",
     )
 

@@ -93,6 +93,7 @@ class DockerEngine:
         self._pod_cgroups = PodCgroups()
         self._log_tails = LogTails()
         self._log_copies = LogCopies(self._unary, self._streaming)
+        self._has_pod_limits: bool | None = None  # as ``info`` has told last
         self._has_run: set[ContainerID] = set()  # adopted after they had run: to start them would run them twice
 
     @property
@@ -106,6 +107,7 @@ class DockerEngine:
         info = convert.engine_info(await self._unary.call("GET", "/info"), version.api_version)
         seen = bool(self._socket_path) and await asyncio.to_thread(shares_mounts, self._socket_path)
         by_files = seen and info.cgroup_driver == CGROUPFS and await asyncio.to_thread(self._pod_cgroups.usable)
+        self._has_pod_limits = by_files
         return msgspec.structs.replace(info, shares_mounts=seen, pod_limits=by_files, withheld=withheld)
 
     async def pods(self) -> Mapping[PodUID, Glance]:
@@ -127,7 +129,7 @@ class DockerEngine:
         known = convert.knows_capabilities((await self._unary.version()).api_version)
         spec = without(spec, await self._limits.withheld(), known=known)
         parent = ""
-        if spec.pod_limits is not None and (await self.info()).pod_limits:
+        if spec.pod_limits is not None and await self._limits_pods():
             parent = await self._pod_cgroups.make(PodUID(spec.labels[POD_UID]), spec.pod_limits)
         try:
             created = await self._unary.call(
@@ -278,6 +280,11 @@ class DockerEngine:
         await self._log_copies.close()
         await self._streaming.close()
         await self._unary.close()
+
+    async def _limits_pods(self) -> bool:
+        if self._has_pod_limits is None:
+            return (await self.info()).pod_limits
+        return self._has_pod_limits
 
     async def _list(self, *labels: str) -> list[dict[str, Any]]:
         """All containers, dead or alive, that bear these labels."""

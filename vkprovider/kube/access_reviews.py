@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from vkprovider.errors import ApiUnavailable
-from vkprovider.kube.resources import Place, Resource
+from vkprovider.kube.resources import Resource, ResourcePath
 from vkprovider.model.access import User
 from vkprovider.ports import WaitingClock
 
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 class Reviewers(Protocol):
     """What of the API server this needs, as ``ApiClient`` gives it."""
 
-    async def create(self, place: Place, body: Mapping[str, Any]) -> Json: ...
+    async def create(self, place: ResourcePath, body: Mapping[str, Any]) -> Json: ...
 
 
 class ClusterReviews:

@@ -23,7 +23,7 @@ from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
 from vkprovider.errors import ApiUnauthorized
-from vkprovider.kube.credentials import Access, Connections
+from vkprovider.kube.access import Access, Connections
 
 PLUGIN_SECONDS = 60.0  # a credential plugin may ask an identity provider
 incluster_config: Any = incluster_config_  # the package has no types for these

@@ -14,7 +14,7 @@ from vkprovider.kube.kept_configuration import MUTATING, VALIDATING
 from vkprovider.kube.node_api import NODES
 from vkprovider.kube.object_index import ObjectIndex
 from vkprovider.kube.reflector import Reflector
-from vkprovider.kube.resources import NAMESPACES, Place, Resource
+from vkprovider.kube.resources import NAMESPACES, Resource, ResourcePath
 from vkprovider.ports import WaitingClock
 from vkprovider.sidecarset.admission import Cluster
 from vkprovider.sidecarset.destination import DestinationSettings
@@ -115,7 +115,7 @@ class AdmissionState:
         except ApiNotFound:
             return {}
 
-    def _updates(self, place: Place, **selectors: str) -> Any:
+    def _updates(self, place: ResourcePath, **selectors: str) -> Any:
         return Reflector(self._api, place, self._clock, selectors=selectors).updates()
 
 

@@ -18,7 +18,7 @@ from vkprovider.errors import ApiInvalid, ApiNotFound
 from vkprovider.kube.backoff import share
 from vkprovider.kube.client import ApiClient, Json
 from vkprovider.kube.reflector import Changed, Reflector, Replaced, Update
-from vkprovider.kube.resources import SERVICE_ACCOUNTS, Place, Resource
+from vkprovider.kube.resources import SERVICE_ACCOUNTS, Resource, ResourcePath
 from vkprovider.kube.served import CERTIFICATE_REQUESTS, served
 from vkprovider.model.pod import Pod
 from vkprovider.model.volume import CertificateProjection
@@ -42,7 +42,7 @@ class CertificateRequests:
         async with self._one_key:
             return await asyncio.to_thread(new_key, kind)
 
-    async def create(self, pod: Pod, source: CertificateProjection, key: bytes) -> Place:
+    async def create(self, pod: Pod, source: CertificateProjection, key: bytes) -> ResourcePath:
         """Ask for a certificate for ``key``, and say where the request is. Raises ApiError."""
         kind = await served(self._api, CERTIFICATE_REQUESTS)
         meta = pod.metadata
@@ -68,7 +68,7 @@ class CertificateRequests:
         except ApiInvalid:  # 1.35 has this version without the field
             return await self._create(kind, pod, spec | await asyncio.to_thread(_proven, key, meta.uid))
 
-    async def answer(self, place: Place) -> Issued | Refused:
+    async def answer(self, place: ResourcePath) -> Issued | Refused:
         """Wait for what the signer decides.
 
         Raises ApiNotFound where the request is gone before that, and ApiInvalid for an answer that is none.
@@ -83,7 +83,7 @@ class CertificateRequests:
                     return found
         raise AssertionError("a reflector never ends")
 
-    async def _create(self, kind: Resource, pod: Pod, spec: Mapping[str, Any]) -> Place:
+    async def _create(self, kind: Resource, pod: Pod, spec: Mapping[str, Any]) -> ResourcePath:
         meta = pod.metadata
         owner = {"apiVersion": "v1", "kind": "Pod", "name": meta.name, "uid": meta.uid}
         body = {
@@ -105,7 +105,7 @@ def _request(update: Update) -> Json | None:
     return None
 
 
-def _verdict(request: Json | None, place: Place) -> Issued | Refused | None:
+def _verdict(request: Json | None, place: ResourcePath) -> Issued | Refused | None:
     if request is None:
         raise ApiNotFound(f"{place} was deleted before it was decided on")
     try:

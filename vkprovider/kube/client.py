@@ -11,9 +11,10 @@ import aiohttp
 import msgspec
 
 from vkprovider import __version__
-from vkprovider.kube.credentials import Access, Credentials
+from vkprovider.kube.access import Access
+from vkprovider.kube.credentials import Credentials
 from vkprovider.kube.refusals import FAILURES, refused, refused_in_stream, unreachable
-from vkprovider.kube.resources import Place
+from vkprovider.kube.resources import ResourcePath
 from vkprovider.ports import Clock
 from vkprovider.wire.lines import LineSplitter
 
@@ -51,7 +52,7 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
     """A request, whoever it is made by. Where ``silence_seconds`` is None, the whole answer must come in time."""
 
     verb: str
-    place: Place
+    place: ResourcePath
     query: Mapping[str, str] = {}
     body: Any = None
     content_type: str = JSON
@@ -76,30 +77,32 @@ class ApiClient:
         self._clock = clock
         self._answered = answered
 
-    async def get(self, place: Place) -> Json:
+    async def get(self, place: ResourcePath) -> Json:
         return await self._ask(_Call(verb="get", place=place))
 
-    async def list(self, place: Place, query: Mapping[str, str] | None = None) -> Json:
+    async def list(self, place: ResourcePath, query: Mapping[str, str] | None = None) -> Json:
         """The whole list object: ``items``, and in ``metadata`` the resource version they were all of."""
         return await self._ask(_Call(verb="list", place=place, query=query or {}))
 
-    async def create(self, place: Place, body: Mapping[str, Any]) -> Json:
+    async def create(self, place: ResourcePath, body: Mapping[str, Any]) -> Json:
         return await self._ask(_Call(verb="create", place=place, body=body))
 
-    async def replace(self, place: Place, body: Mapping[str, Any]) -> Json:
+    async def replace(self, place: ResourcePath, body: Mapping[str, Any]) -> Json:
         """The object as it is afterwards. Raises ApiConflict where it is no longer of the version that ``body`` has."""
         return await self._ask(_Call(verb="update", place=place, body=body))
 
-    async def patch(self, place: Place, body: Mapping[str, Any], content_type: str = STRATEGIC_MERGE) -> Json:
+    async def patch(self, place: ResourcePath, body: Mapping[str, Any], content_type: str = STRATEGIC_MERGE) -> Json:
         """The object as it is afterwards."""
         return await self._ask(_Call(verb="patch", place=place, body=body, content_type=content_type))
 
-    async def delete(self, place: Place, options: Mapping[str, Any] | None = None) -> Json:
+    async def delete(self, place: ResourcePath, options: Mapping[str, Any] | None = None) -> Json:
         """``options`` are those of meta/v1 DeleteOptions. The answer is a Status, or the object if it stays."""
         body = {"kind": "DeleteOptions", "apiVersion": "v1", **(options or {})}
         return await self._ask(_Call(verb="delete", place=place, body=body))
 
-    async def watch(self, place: Place, query: Mapping[str, str], silence_seconds: float) -> AsyncGenerator[WatchEvent]:
+    async def watch(
+        self, place: ResourcePath, query: Mapping[str, str], silence_seconds: float
+    ) -> AsyncGenerator[WatchEvent]:
         """The events of a watch, as they come. It ends when the server ends it, and after so many silent seconds.
 
         Raises ApiGone also for an event that says so.

@@ -3,66 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 
 from vkprovider.config import BRINGS_CLUSTER
 from vkprovider.errors import ApiUnauthorized
+from vkprovider.kube.access import Access
 from vkprovider.ports import Clock
+
+if TYPE_CHECKING:
+    from vkprovider.kube.access_source import Source
 
 RELOAD_SECONDS = 60.0  # service account tokens and certificates change on disk (client-go rest/token_source.go)
 LEAST_SECONDS = 5.0  # between two loads from scratch, however many requests are refused
 
 log = structlog.get_logger()
-
-
-class Rest(Protocol):
-    """``kubernetes.aio.client.rest.RESTClientObject``: a connection pool with TLS and proxy set up."""
-
-    async def request(self, method: str, url: str, *, headers: Any, body: Any, _request_timeout: Any) -> Any: ...
-
-    async def close(self) -> None: ...
-
-
-class Connections:
-    """The connections that bear one identity. Once retired they last as long as what they carry: a watch goes on."""
-
-    def __init__(self, rest: Rest) -> None:
-        self._rest = rest
-        self._carried = 0
-        self._retired = False
-
-    @asynccontextmanager
-    async def carrying(self) -> AsyncIterator[Rest]:
-        """Meanwhile they stay open."""
-        self._carried += 1
-        try:
-            yield self._rest
-        finally:
-            self._carried -= 1
-            await self._close_if_done()
-
-    async def retire(self) -> None:
-        """Close them when the last answer has come to its end."""
-        self._retired = True
-        await self._close_if_done()
-
-    async def _close_if_done(self) -> None:
-        if self._retired and not self._carried:
-            await self._rest.close()
-
-
-class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request needs. ``authorization`` is the header's value, "" where a client certificate says who we are."""
-
-    rest: Connections
-    server: str
-    authorization: str
-    trust: str  # a digest of certificates and proxy: where it differs, so must the connections
 
 
 class Credentials:
@@ -75,7 +31,7 @@ class Credentials:
     def __init__(self, clock: Clock, kubeconfig: str = "", context: str = "") -> None:
         self._clock = clock
         self._wanted = (kubeconfig, context)
-        self._source: Any = None  # an access_source.Source
+        self._source: Source | None = None
         self._access: Access | None = None
         self._loaded_at = 0.0
         self._fresh_at = 0.0
@@ -130,8 +86,7 @@ class Credentials:
 
         if self._source is None:
             self._source = Source(*self._wanted)
-        access: Access = self._source.load(before, fresh)
-        return access
+        return self._source.load(before, fresh)
 
 
 def _words(exc: Exception) -> str:

@@ -14,7 +14,7 @@ from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import ApiClient, Json
 from vkprovider.kube.object_index import ObjectIndex
 from vkprovider.kube.reflector import Reflector, Replaced
-from vkprovider.kube.resources import NAMESPACES, Place, Resource
+from vkprovider.kube.resources import NAMESPACES, Resource, ResourcePath
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import ObjectRef
 from vkprovider.ports import WaitingClock
@@ -84,7 +84,12 @@ class _Watched(Generic[T]):
     """
 
     def __init__(
-        self, api: ApiClient, place: Place, clock: WaitingClock, index: ObjectIndex[T], otherwise: Place | None = None
+        self,
+        api: ApiClient,
+        place: ResourcePath,
+        clock: WaitingClock,
+        index: ObjectIndex[T],
+        otherwise: ResourcePath | None = None,
     ) -> None:
         self.place = place
         self._otherwise = otherwise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vkprovider.core.placement import Taint
+from vkprovider.core.waiting import go_duration
 from vkprovider.kube.lease import DURATION_SECONDS
 from vkprovider.kube.node_registrar import LOOK_SECONDS, REPORT_SECONDS
 from vkprovider.kube.node_settings import NodeSettings
@@ -83,13 +84,3 @@ def _pods(settings: NodeSettings) -> dict[str, Any]:
 def _taint(taint: Taint) -> dict[str, str]:
     fields = {"key": taint.key, "value": taint.value, "effect": taint.effect}
     return {name: value for name, value in fields.items() if value}
-
-
-def go_duration(seconds: float) -> str:
-    """As Go prints it: 1h0m0s, 5m0s, 10s."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    shown = f"{rest:g}s"
-    if hours or minutes:
-        shown = f"{minutes}m{shown}"
-    return f"{hours}h{shown}" if hours else shown

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from vkprovider.core.actions import PodEvent
+from vkprovider.core.phase import OVER
 from vkprovider.errors import ApiConflict, ApiError, ApiForbidden, ApiInvalid, ApiNotFound, SpecError
 from vkprovider.kube.admission_state import LATER_SIDECAR_SETS, SIDECAR_SETS
 from vkprovider.kube.backoff import BackOff
@@ -23,7 +24,6 @@ from vkprovider.kube.client import MERGE, ApiClient, Json
 from vkprovider.kube.event_recorder import EventRecorder
 from vkprovider.kube.reflector import Changed, Replaced, Update
 from vkprovider.kube.resources import NAMESPACES, PODS
-from vkprovider.kube.status_merge import OVER
 from vkprovider.model.refs import PodUID
 from vkprovider.ports import WaitingClock
 from vkprovider.sidecarset.destination import VIRTUAL_NODE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from vkprovider.kube.resources import Place, Resource
+from vkprovider.kube.resources import Resource, ResourcePath
 
 NODES = Resource("nodes")
 LEASES = Resource("leases", "coordination.k8s.io")
@@ -16,8 +16,8 @@ Json = dict[str, Any]
 class Api(Protocol):
     """Raw JSON in and out; every method raises ApiError or one of its kinds."""
 
-    async def get(self, place: Place) -> Json: ...
+    async def get(self, place: ResourcePath) -> Json: ...
 
-    async def create(self, place: Place, body: Mapping[str, Any]) -> Json: ...
+    async def create(self, place: ResourcePath, body: Mapping[str, Any]) -> Json: ...
 
-    async def patch(self, place: Place, body: Mapping[str, Any], content_type: str) -> Json: ...
+    async def patch(self, place: ResourcePath, body: Mapping[str, Any], content_type: str) -> Json: ...

@@ -48,7 +48,7 @@ Problems = Callable[[], Sequence[str]]
 log = structlog.get_logger()
 
 
-class NodeNameTaken(VkError):  # noqa: N818
+class NodeNameTaken(VkError):
     """Another kubelet has registered a node of this name."""
 
     reason: ClassVar[str] = "NodeNameTaken"

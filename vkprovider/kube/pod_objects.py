@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 import structlog
 
-from vkprovider.core.record import Ending, PodRecord
-from vkprovider.core.termination import grace
+from vkprovider.core.phase import OVER
+from vkprovider.core.record import OVERRULED, Ending, PodRecord
+from vkprovider.core.stop_steps import grace
 from vkprovider.errors import SpecError
 from vkprovider.kube.client import Json
-from vkprovider.kube.status_merge import OVER, published_part
+from vkprovider.kube.status_merge import published_part
 from vkprovider.model.pod import Pod, decode_pod
 
 log = structlog.get_logger()
@@ -79,5 +80,5 @@ def over_record(pod: Pod, record: PodRecord | None, now: datetime) -> PodRecord:
     if record is not None:
         return record
     deadline = now + grace(pod.spec.termination_grace_period_seconds, None)
-    ending = Ending(cause="Overruled", began_at=now, deadline=deadline)
+    ending = Ending(cause=OVERRULED, began_at=now, deadline=deadline)
     return PodRecord(ending=ending, final=published_part(pod.raw["status"]))

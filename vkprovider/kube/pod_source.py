@@ -18,6 +18,7 @@ from vkprovider.core.actions import PodEvent
 from vkprovider.core.admission import UNSUPPORTED, Rejection
 from vkprovider.core.allocation import as_allocated
 from vkprovider.core.claims import Claim, claim_if_readable
+from vkprovider.core.phase import OVER
 from vkprovider.core.record import PodRecord
 from vkprovider.core.unhonoured import unhonoured
 from vkprovider.errors import SpecError
@@ -25,7 +26,6 @@ from vkprovider.kube.client import Json
 from vkprovider.kube.door import TurnedAway, turn_away
 from vkprovider.kube.pod_objects import bare, ended, is_over, leave_a_second, mark_of, over_record, read, slim
 from vkprovider.kube.reflector import Changed, Removed, Replaced, Update
-from vkprovider.kube.status_merge import OVER
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import PodUID
 from vkprovider.ports import Clock, EventSink

@@ -23,7 +23,7 @@ import structlog
 from vkprovider.errors import ApiError, ApiGone, ApiNotFound
 from vkprovider.kube.backoff import BackOff, share
 from vkprovider.kube.client import ApiClient, Json, WatchEvent
-from vkprovider.kube.resources import Place
+from vkprovider.kube.resources import ResourcePath
 from vkprovider.ports import WaitingClock
 
 WATCH_SECONDS = 300.0  # and up to twice as long: the server ends the watch by then (client-go minWatchTimeout)
@@ -62,11 +62,11 @@ class Reflector:
     def __init__(
         self,
         api: ApiClient,
-        place: Place,
+        place: ResourcePath,
         clock: WaitingClock,
         *,
         selectors: dict[str, str] | None = None,
-        otherwise: Place | None = None,
+        otherwise: ResourcePath | None = None,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._api = api

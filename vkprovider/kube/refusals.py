@@ -18,7 +18,7 @@ from vkprovider.errors import (
     ApiUnauthorized,
     ApiUnavailable,
 )
-from vkprovider.kube.resources import Place
+from vkprovider.kube.resources import ResourcePath
 
 # Whatever may be raised between vkprovider and the API server.
 FAILURES = (aiohttp.ClientError, OSError, msgspec.MsgspecError)  # a TimeoutError is an OSError
@@ -57,7 +57,7 @@ class _Status(msgspec.Struct, rename="camel"):
     details: _Details | None = None
 
 
-def refused(verb: str, place: Place, code: int, body: bytes) -> ApiError:
+def refused(verb: str, place: ResourcePath, code: int, body: bytes) -> ApiError:
     """The one translation of answers that are errors.
 
     Only a ``kind: Status`` is quoted: any other body comes from elsewhere, and may hold anything.
@@ -77,7 +77,7 @@ def refused(verb: str, place: Place, code: int, body: bytes) -> ApiError:
     return kind(message, status_reason=reason, retry_after=details.retry_after_seconds)
 
 
-def refused_in_stream(place: Place, event: object) -> ApiError:
+def refused_in_stream(place: ResourcePath, event: object) -> ApiError:
     """The error that an ERROR event of a watch tells of: its object is a Status."""
     body = msgspec.json.encode(event)
     try:
@@ -87,12 +87,12 @@ def refused_in_stream(place: Place, event: object) -> ApiError:
     return refused("watch", place, code or 500, body)
 
 
-def unreachable(verb: str, place: Place, server: str, exc: BaseException) -> ApiUnavailable:
+def unreachable(verb: str, place: ResourcePath, server: str, exc: BaseException) -> ApiUnavailable:
     """No answer, or none that can be understood."""
     return ApiUnavailable(f"cannot {verb} {place}: {_why(server, exc)}")
 
 
-def _sentence(kind: type[ApiError], verb: str, place: Place, words: str) -> str:
+def _sentence(kind: type[ApiError], verb: str, place: ResourcePath, words: str) -> str:
     if kind is ApiForbidden:
         return f"may not {verb} {place}: grant it (deploy/ has the roles that are needed): {words}"
     if kind is ApiUnauthorized:

@@ -16,12 +16,12 @@ class Resource(NamedTuple):
     group: str = ""
     version: str = "v1"
 
-    def at(self, namespace: str = "", name: str = "", subresource: str = "") -> Place:
+    def at(self, namespace: str = "", name: str = "", subresource: str = "") -> ResourcePath:
         """One object of the kind; without a name all, in one namespace or (without it) everywhere."""
-        return Place(self, namespace, name, subresource)
+        return ResourcePath(self, namespace, name, subresource)
 
 
-class Place(NamedTuple):
+class ResourcePath(NamedTuple):
     """What a request is about. As text it is what a message calls it: ``pods/status "web" in namespace default``."""
 
     resource: Resource

@@ -16,7 +16,7 @@ from vkprovider.errors import ApiConflict, ApiError, ApiForbidden, ApiInvalid, A
 from vkprovider.kube.client import ApiClient, Json
 from vkprovider.kube.object_index import ObjectIndex
 from vkprovider.kube.reflector import Changed, Reflector
-from vkprovider.kube.resources import Place, Resource
+from vkprovider.kube.resources import Resource, ResourcePath
 from vkprovider.ports import WaitingClock
 from vkprovider.sidecarset.model import SidecarSet
 from vkprovider.sidecarset.pod_metadata import merge_patch
@@ -96,5 +96,5 @@ class SetRevisions:
         log.warning("the revisions of a SidecarSet cannot be kept now", set=of.name, error=str(exc))
         asyncio.get_running_loop().call_later(RETRY_SECONDS, self._changed)
 
-    def _at(self, name: str) -> Place:
+    def _at(self, name: str) -> ResourcePath:
         return REVISIONS.at(self._namespace, name)

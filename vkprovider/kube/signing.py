@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from vkprovider.errors import ApiConflict, ApiNotFound, VkError
-from vkprovider.kube.resources import Place, Resource
+from vkprovider.kube.resources import Resource, ResourcePath
 from vkprovider.ports import WaitingClock
 
 SIGNING_REQUESTS = Resource("certificatesigningrequests", "certificates.k8s.io")
@@ -29,12 +29,12 @@ log = structlog.get_logger()
 class Signers(Protocol):
     """What of the API server this needs, as ``ApiClient`` gives it."""
 
-    async def get(self, place: Place) -> Json: ...
+    async def get(self, place: ResourcePath) -> Json: ...
 
-    async def create(self, place: Place, body: Mapping[str, Any]) -> Json: ...
+    async def create(self, place: ResourcePath, body: Mapping[str, Any]) -> Json: ...
 
 
-class CertificateNotIssued(VkError):  # noqa: N818  a state, which may pass
+class CertificateNotIssued(VkError):
     """A signing request waits, or was refused. The message says what an administrator can do."""
 
     reason: ClassVar[str] = "CertificateNotIssued"
@@ -95,7 +95,7 @@ async def sign(api: Signers, wanted: Wanted, key: bytes, clock: WaitingClock) ->
     )
 
 
-async def _find_or_create(api: Signers, place: Place, body: Json) -> Json:
+async def _find_or_create(api: Signers, place: ResourcePath, body: Json) -> Json:
     try:
         return await api.get(place)
     except ApiNotFound:

@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from vkprovider.core.phase import OVER
+
 Json: TypeAlias = dict[str, Any]
 
-OVER = ("Succeeded", "Failed")
 _WHY_OVER = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
 _READINESS = ("Ready", "ContainersReady")
 _PASSING = ("PodResizePending", "PodResizeInProgress")  # of the kubelet's conditions, those that go again

@@ -24,7 +24,7 @@ from vkprovider.core.exits import timestamp
 from vkprovider.errors import ApiConflict, ApiError, ApiInvalid, ApiNotFound
 from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.client import ApiClient, Json
-from vkprovider.kube.resources import PODS, Place
+from vkprovider.kube.resources import PODS, ResourcePath
 from vkprovider.kube.status_merge import merge, owned, status_patch
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodUID
@@ -219,7 +219,7 @@ class StatusWriter:
 
     async def _delete(self, pod: Pod) -> None:
         """Have the object removed; with finalizers it stays until those are gone."""
-        place: Place = PODS.at(pod.metadata.namespace, pod.metadata.name)
+        place: ResourcePath = PODS.at(pod.metadata.namespace, pod.metadata.name)
         options = {"gracePeriodSeconds": 0, "preconditions": {"uid": pod.uid}}
         try:
             await self._api.delete(place, options)

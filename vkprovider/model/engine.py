@@ -26,7 +26,6 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     cpus: int
     memory: int
     root_dir: str = ""
-    rootless: bool = False
     shares_mounts: bool = False
     pod_limits: bool = False
     cgroup_driver: str = ""
@@ -45,7 +44,6 @@ class ImageInfo(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     env: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
-    cmd: tuple[str, ...] = ()
     stop_signal: str = ""
 
 

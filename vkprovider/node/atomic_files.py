@@ -11,6 +11,7 @@ set aside, as ``volume..2025_01_31_11_00_00.x8d2mm``, where no container sees it
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterable
@@ -27,7 +28,7 @@ _OPEN = 0o755  # of every directory: whoever the containers run as
 def stage(volume: str, files: Iterable[File], now: datetime) -> str | None:
     """Write the files beside the present ones and give the new directory's name; None if nothing has changed.
 
-    Modes are set exactly, whatever the umask. Raises OSError.
+    Modes are set exactly, whatever the umask. Raises OSError, and ValueError for a path with a NUL.
     """
     wanted = {file.path: file for file in files}
     present = _present(volume)
@@ -37,9 +38,13 @@ def stage(volume: str, files: Iterable[File], now: datetime) -> str | None:
     if present is None:
         os.chmod(volume, _OPEN)
     directory = tempfile.mkdtemp(prefix=f"{_OWN_PREFIX}{now:%Y_%m_%d_%H_%M_%S}.", dir=volume)
-    os.chmod(directory, _OPEN)
-    for file in wanted.values():
-        _write(directory, file)
+    try:
+        os.chmod(directory, _OPEN)
+        for file in wanted.values():
+            _write(directory, file)
+    except (OSError, ValueError):  # what fails for want of room must not take more of it each time
+        shutil.rmtree(directory)
+        raise
     return os.path.basename(directory)
 
 

@@ -27,7 +27,7 @@ _NO_CAPACITY = "invalid capacity 0 on image filesystem"
 log = structlog.get_logger()
 
 
-class ImagesNotFreed(VkError):  # noqa: N818  what came of it
+class ImagesNotFreed(VkError):
     """Fewer images could be removed than should have been."""
 
     reason = "FreeDiskSpaceFailed"

@@ -1,4 +1,4 @@
-"""structlog for people: warnings and worse on standard error, one line each."""
+"""structlog for people: one line each, on standard error."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ DIRECTORY_MODE = 0o750  # as the kubelet's: containers get at what is inside by 
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-class MountsLeft(VkError):  # noqa: N818  the state it found
+class MountsLeft(VkError):
     """Something is mounted below a pod's directory, so that removing it would remove what is mounted."""
 
     reason = "VolumesNotCleanedUp"

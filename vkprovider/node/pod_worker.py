@@ -147,11 +147,11 @@ class PodWorker:
         clock = self._around.clock
         causes, self._causes, begun = tuple(self._causes), [], clock.monotonic()
         waited = begun - self._caused_at
-        decision = await self._look(causes)
+        decision = await self._turn(causes)
         self._around.stopwatch.looked(causes, decision, waited, clock.monotonic() - begun)
         return decision
 
-    async def _look(self, causes: tuple[str, ...]) -> Decision | None:
+    async def _turn(self, causes: tuple[str, ...]) -> Decision | None:
         """One look, one decision. None where the engine could not be asked."""
         self._poked.clear()
         # Taken before the engine is asked: what ends meanwhile still counts as in flight, so that a container that

@@ -19,7 +19,7 @@ from vkprovider.ports import ContainerEngine, ObjectStore, WaitingClock, Watcher
 Tell = Callable[[a.News], None]
 
 
-class _Unavailable(Exception):  # noqa: N818  it is told, and is no error of anything here
+class _Unavailable(Exception):
     """An image that is not to be had now, with the waiting reason."""
 
     def __init__(self, reason: str, message: str) -> None:

@@ -12,7 +12,7 @@ from vkprovider.wire.outcome import Outcome
 MOST_HELD = 256 * 1024  # bytes of one stream that wait to be taken; then the client has to wait
 
 
-class ClientGone(Exception):  # noqa: N818  clients may go
+class ClientGone(Exception):
     """The client hung up, or wants no more of this stream."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vkprovider.errors import VkError
 
 
-class Refused(Exception):  # noqa: N818  it is the client's error
+class Refused(Exception):
     """``status`` is HTTP's; the text is the whole body of the answer."""
 
     def __init__(self, status: int, text: str) -> None:

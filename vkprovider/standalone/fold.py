@@ -23,17 +23,16 @@ from vkprovider.core.actions import (
     SignalContainer,
     StartFailed,
 )
+from vkprovider.core.phase import OVER
 from vkprovider.core.record import Failure, Stop
 from vkprovider.core.sidecars import Kind, Role, Roles, classify
 from vkprovider.core.standing import PRE_STOP, hook_key
-from vkprovider.core.termination import KILL_AGAIN, LEAST_WINDOW
+from vkprovider.core.stop_steps import KILL_AGAIN, LEAST_WINDOW
 from vkprovider.core.view import PodView
 from vkprovider.model.engine import PullProgress
 from vkprovider.model.observed import ContainerState, Run
 from vkprovider.model.pod import Pod
 from vkprovider.standalone.chronicle import Chronicle, ContainerStory, Instance, JobStory, PodStory, Pull, State
-
-_ENDED = ("Succeeded", "Failed")
 
 
 def fold_look(chronicle: Chronicle, view: PodView, decision: Decision) -> Chronicle:
@@ -48,7 +47,7 @@ def fold_look(chronicle: Chronicle, view: PodView, decision: Decision) -> Chroni
     )
     status = decision.status
     phase = status.get("phase", "Pending")
-    ended = before.ended or (view.now if phase in _ENDED or decision.gone else None)
+    ended = before.ended or (view.now if phase in OVER or decision.gone else None)
     containers = tuple(
         _container(before.container(role.name), role, view, decision) for role in start_order(classify(pod))
     )

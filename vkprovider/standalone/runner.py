@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from vkprovider.core.exits import timestamp
+from vkprovider.core.phase import OVER
 from vkprovider.core.record import PodRecord
 from vkprovider.model.job import Job, decode_job
 from vkprovider.model.pod import Pod, decode_pod
@@ -28,7 +29,6 @@ from vkprovider.standalone.pod_facts import PodFact, read_pod
 from vkprovider.standalone.run_store import RunDirectory
 from vkprovider.standalone.sidecar_sets import SidecarSets
 
-OVER = ("Succeeded", "Failed")
 JOBS, FINAL = "jobs.json", "final.json"
 
 

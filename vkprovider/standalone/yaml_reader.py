@@ -45,7 +45,7 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U000100
 _TAGGED: dict[str, Any] = {"null": type(None), "bool": bool, "int": int, "float": (float, int)}
 
 
-class BrokenText(Exception):  # noqa: N818  it is the text that is broken
+class BrokenText(Exception):
     """Text that cannot be read. ``line`` and ``column`` count from 1; 0 where no place can be named."""
 
     def __init__(self, problem: str, line: int = 0, column: int = 0) -> None:

@@ -16,7 +16,7 @@ from aiohttp import web
 from vkprovider.errors import VkError
 
 GOODBYE_SECONDS = 5.0  # for requests under way when the server stops: longer than the API server waits for them
-HANDSHAKE_SECONDS = 5.0
+HANDSHAKE_SECONDS = 5.0  # for a client to agree on TLS: asyncio would wait for a minute
 IDLE_SECONDS = 120.0  # of a connection: the API server gives up its own after 90 (net/http IdleConnTimeout)
 log = structlog.get_logger()
 
@@ -63,17 +63,25 @@ def listen(port: int) -> socket.socket:
         raise WebhookError(f"port {port} cannot be listened on: {exc.strerror}{hint}") from exc
 
 
-async def serve(application: web.Application, listener: socket.socket, pair: ServingPair) -> None:
-    """Serve until cancelled, from when there is a certificate on."""
+async def serve(
+    application: web.Application,
+    listener: socket.socket,
+    pair: ServingPair,
+    handshake_seconds: float = HANDSHAKE_SECONDS,
+) -> None:
+    """Serve until cancelled, from when there is a certificate on. Who agrees on TLS too slowly is dropped."""
     await pair.loaded.wait()
     runner = web.AppRunner(
         application, access_log=None, shutdown_timeout=GOODBYE_SECONDS, keepalive_timeout=IDLE_SECONDS
     )
     await runner.setup()
-    site = web.SockSite(runner, listener, ssl_context=pair.context)
+    assert runner.server is not None
+    server = await asyncio.get_running_loop().create_server(  # a site of aiohttp's knows nothing of handshakes
+        runner.server, sock=listener, ssl=pair.context, ssl_handshake_timeout=handshake_seconds
+    )
     try:
-        await site.start()
         log.info("the webhook is served", port=listener.getsockname()[1])
         await asyncio.Event().wait()
     finally:
+        server.close()
         await runner.cleanup()

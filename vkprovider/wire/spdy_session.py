@@ -16,7 +16,7 @@ from vkprovider.wire.spdy import Data, FrameReader, FrameWriter, GoAway, Ping, R
 MOST_STREAMS = 4096  # open at once; a port-forward takes two for each of its connections
 
 
-class StreamGone(Exception):  # noqa: N818  it is no error of anybody's
+class StreamGone(Exception):
     """The stream can be sent on no more: it was ended here, or reset by the peer."""
 
 
