@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 import vkprovider
 from vkprovider import app
 from vkprovider.cli import cli
-from vkprovider.kube.node_settings import NodeFlags
-from vkprovider.kube.webhook_settings import WebhookFlags
+from vkprovider.kube.node.settings import NodeFlags
+from vkprovider.kube.webhook.settings import WebhookFlags
 
 ROOT = Path(__file__).parents[1]
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "a"}]}}

@@ -13,7 +13,7 @@ import pytest
 from tests.fakes.api_server import FakeApiServer, write_kubeconfig
 from tests.kube.quick_clock import QuickClock
 from vkprovider.config import ConfigError
-from vkprovider.kube.node_settings import NodeSettings
+from vkprovider.kube.node.settings import NodeSettings
 from vkprovider.node_place import LockedDirectory, find_place
 from vkprovider.server.refusals import ServerError
 

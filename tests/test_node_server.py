@@ -21,10 +21,10 @@ from tests.fakes.virtual_time import virtual_time
 from tests.kube.pods import pod
 from tests.kube.quick_clock import QuickClock
 from tests.server.certificates import Authority
+from vkprovider.kube.certificates.client_authorities import KEY, NAME, NAMESPACE
+from vkprovider.kube.certificates.signing import SIGNING_REQUESTS
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.client_authorities import KEY, NAME, NAMESPACE
-from vkprovider.kube.node_settings import NodeSettings
-from vkprovider.kube.signing import SIGNING_REQUESTS
+from vkprovider.kube.node.settings import NodeSettings
 from vkprovider.model.pod import decode_pod
 from vkprovider.model.refs import PodKey, PodUID
 from vkprovider.node.clock import SystemClock

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.api_server import write_kubeconfig
 from vkprovider.config import ConfigError
-from vkprovider.kube.webhook_settings import WebhookFlags
+from vkprovider.kube.webhook.settings import WebhookFlags
 from vkprovider.webhook_app import webhook
 
 

@@ -301,8 +301,8 @@ def node(log_level: str, state_dir: str, sandbox_image: str, forgive: str, **fla
     pods end first, and a second TERM or Ctrl-C does not wait for them.
     """
     from vkprovider import node_app
-    from vkprovider.kube.node_settings import NodeFlags
-    from vkprovider.kube.webhook_settings import WebhookFlags
+    from vkprovider.kube.node.settings import NodeFlags
+    from vkprovider.kube.webhook.settings import WebhookFlags
     from vkprovider.node.log_setup import set_up_logging
 
     set_up_logging(LOG_LEVELS[log_level])
@@ -332,7 +332,7 @@ def webhook(log_level: str, kubeconfig: str, context: str, **flags: Any) -> None
     leaves the injection to that.
     """
     from vkprovider import webhook_app
-    from vkprovider.kube.webhook_settings import WebhookFlags
+    from vkprovider.kube.webhook.settings import WebhookFlags
     from vkprovider.node.log_setup import set_up_logging
 
     set_up_logging(LOG_LEVELS[log_level])

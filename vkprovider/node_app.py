@@ -21,9 +21,9 @@ from vkprovider.config import Settings, load_settings
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.engine.endpoint import NO_ENGINE
 from vkprovider.errors import OWN_ERROR, ApiUnavailable, EngineUnavailable, VkError, each_error, in_words
-from vkprovider.kube.node_registrar import NodeRegistrar
-from vkprovider.kube.node_settings import DEFAULT_TAINT, NodeFlags, NodeSettings, load_node_settings
-from vkprovider.kube.webhook_settings import WebhookFlags, WebhookSettings, load_webhook_settings
+from vkprovider.kube.node.registrar import NodeRegistrar
+from vkprovider.kube.node.settings import DEFAULT_TAINT, NodeFlags, NodeSettings, load_node_settings
+from vkprovider.kube.webhook.settings import WebhookFlags, WebhookSettings, load_webhook_settings
 from vkprovider.node.clock import SystemClock
 from vkprovider.node.orders import Orders, unless
 from vkprovider.node_assembly import assemble, settle

@@ -17,21 +17,21 @@ from vkprovider.core.projections import NodeShare
 from vkprovider.core.view import CoreSettings
 from vkprovider.engine.disks import count, file_system
 from vkprovider.engine.docker_engine import DockerEngine
-from vkprovider.kube.certificate_requests import CertificateRequests
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.door import Door
 from vkprovider.kube.event_recorder import EventRecorder
-from vkprovider.kube.granted_objects import GrantedObjects
-from vkprovider.kube.lasting_checkpoint import LastingCheckpoint
-from vkprovider.kube.machine import look_at_machine, machine_readings
-from vkprovider.kube.node_object import MachineFacts, node_devices, node_reference, node_status, with_devices_of
-from vkprovider.kube.node_registrar import NodeRegistrar
-from vkprovider.kube.node_settings import NodeSettings
-from vkprovider.kube.objects import KubeObjects
-from vkprovider.kube.pod_certificates import PodCertificates
-from vkprovider.kube.pod_source import PodSource, of_namespace
-from vkprovider.kube.services import Services
-from vkprovider.kube.status_writer import StatusWriter
+from vkprovider.kube.node.door import Door
+from vkprovider.kube.node.machine import look_at_machine, machine_readings
+from vkprovider.kube.node.object import MachineFacts, node_devices, node_reference, node_status, with_devices_of
+from vkprovider.kube.node.registrar import NodeRegistrar
+from vkprovider.kube.node.settings import NodeSettings
+from vkprovider.kube.pods.lasting_checkpoint import LastingCheckpoint
+from vkprovider.kube.pods.source import PodSource, of_namespace
+from vkprovider.kube.pods.status_writer import StatusWriter
+from vkprovider.kube.references.certificate_requests import CertificateRequests
+from vkprovider.kube.references.granted_objects import GrantedObjects
+from vkprovider.kube.references.objects import KubeObjects
+from vkprovider.kube.references.pod_certificates import PodCertificates
+from vkprovider.kube.references.services import Services
 from vkprovider.node.checkpoint import FileCheckpoint
 from vkprovider.node.disk_limits import DiskLimits
 from vkprovider.node.dispatcher import Dispatcher

@@ -16,17 +16,16 @@ from vkprovider.errors import VkError
 from vkprovider.kube.backoff import BackOff
 from vkprovider.kube.event_recorder import EventRecorder
 from vkprovider.kube.insistence import insist
-from vkprovider.kube.joining import Membership
-from vkprovider.kube.late_pods import LatePods
-from vkprovider.kube.lease import NodeLease
-from vkprovider.kube.node_api import NODES
-from vkprovider.kube.node_registrar import NodeRegistrar
-from vkprovider.kube.node_settings import NodeSettings
-from vkprovider.kube.pod_source import PodSource
+from vkprovider.kube.node.joining import Membership
+from vkprovider.kube.node.lease import NodeLease
+from vkprovider.kube.node.registrar import NodeRegistrar
+from vkprovider.kube.node.settings import NodeSettings
+from vkprovider.kube.pods.late_pods import LatePods
+from vkprovider.kube.pods.source import PodSource
+from vkprovider.kube.pods.status_writer import StatusWriter
+from vkprovider.kube.references.services import Services
 from vkprovider.kube.reflector import Reflector
-from vkprovider.kube.resources import PODS, SERVICES
-from vkprovider.kube.services import Services
-from vkprovider.kube.status_writer import StatusWriter
+from vkprovider.kube.resources import NODES, PODS, SERVICES
 from vkprovider.node.disk_limits import DiskLimits
 from vkprovider.node.dispatcher import Dispatcher
 from vkprovider.node.draining import Draining

@@ -18,10 +18,10 @@ from vkprovider.config import ConfigError
 from vkprovider.core.services import Service, api_server_at
 from vkprovider.engine.kind_clusters import find_kind_cluster
 from vkprovider.kube.client import Answered
-from vkprovider.kube.joining import Membership, join
-from vkprovider.kube.machine import address_towards
-from vkprovider.kube.node_settings import NodeSettings
-from vkprovider.kube.pod_network import api_server_of
+from vkprovider.kube.node.joining import Membership, join
+from vkprovider.kube.node.machine import address_towards
+from vkprovider.kube.node.pod_network import api_server_of
+from vkprovider.kube.node.settings import NodeSettings
 from vkprovider.kube.secret_files import write_secret
 from vkprovider.node.state_directory import state_kept_in
 from vkprovider.ports import WaitingClock

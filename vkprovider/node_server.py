@@ -17,13 +17,13 @@ from vkprovider import __version__
 from vkprovider.errors import EngineError, VkError
 from vkprovider.kube.access_reviews import ClusterReviews
 from vkprovider.kube.backoff import BackOff
+from vkprovider.kube.certificates.client_authorities import client_authorities
+from vkprovider.kube.certificates.serving import ServingCertificate
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.client_authorities import client_authorities
 from vkprovider.kube.insistence import insist
-from vkprovider.kube.kubelet_configuration import kubelet_configuration
-from vkprovider.kube.node_settings import NodeSettings
+from vkprovider.kube.node.kubelet_configuration import kubelet_configuration
+from vkprovider.kube.node.settings import NodeSettings
 from vkprovider.kube.secret_files import write_secret
-from vkprovider.kube.serving_certificate import ServingCertificate
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodKey, PodUID
 from vkprovider.node.dispatcher import Dispatcher

@@ -11,8 +11,8 @@ import msgspec
 from vkprovider.config import BRINGS_CLUSTER, ConfigError
 from vkprovider.errors import OWN_ERROR, VkError, each_error, in_words
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.machine import address_towards
-from vkprovider.kube.webhook_settings import WebhookFlags, WebhookSettings, load_webhook_settings
+from vkprovider.kube.node.machine import address_towards
+from vkprovider.kube.webhook.settings import WebhookFlags, WebhookSettings, load_webhook_settings
 from vkprovider.node.clock import SystemClock
 from vkprovider.node.orders import Orders, unless
 from vkprovider.webhook_parts import Webhook

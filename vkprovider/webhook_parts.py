@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from vkprovider.kube.admission_state import AdmissionState
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.definitions import define_sidecar_sets
 from vkprovider.kube.reflector import Reflector, Update
 from vkprovider.kube.resources import PODS
-from vkprovider.kube.set_controller import SetController
-from vkprovider.kube.webhook_registration import Registration
-from vkprovider.kube.webhook_secret import AuthoritySecret
-from vkprovider.kube.webhook_settings import WebhookSettings
+from vkprovider.kube.webhook.admission_state import AdmissionState
+from vkprovider.kube.webhook.definitions import define_sidecar_sets
+from vkprovider.kube.webhook.registration import Registration
+from vkprovider.kube.webhook.secret import AuthoritySecret
+from vkprovider.kube.webhook.set_controller import SetController
+from vkprovider.kube.webhook.settings import WebhookSettings
 from vkprovider.ports import WaitingClock
 from vkprovider.sidecarset.admission import allowed, answer, answer_on_set, read_review
 from vkprovider.sidecarset.destination import VIRTUAL_NODE

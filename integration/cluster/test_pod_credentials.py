@@ -15,10 +15,10 @@ from uuid import uuid4
 
 import pytest
 
-from vkprovider.kube.certificate_requests import CertificateRequests
+from vkprovider.kube.certificates.signing import CertificateNotIssued
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.pod_certificates import PodCertificates
-from vkprovider.kube.signing import CertificateNotIssued
+from vkprovider.kube.references.certificate_requests import CertificateRequests
+from vkprovider.kube.references.pod_certificates import PodCertificates
 from vkprovider.model.pod import decode_pod
 from vkprovider.model.refs import ObjectRef
 from vkprovider.node.clock import SystemClock

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from vkprovider.core.thresholds import Reading, Signal
-from vkprovider.kube.node_object import MachineFacts, Storage
-from vkprovider.kube.node_settings import NodeSettings
+from vkprovider.kube.node.object import MachineFacts, Storage
+from vkprovider.kube.node.settings import NodeSettings
 from vkprovider.model.engine import EngineInfo, StoredImage
 
 ENGINE = EngineInfo(

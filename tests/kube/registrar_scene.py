@@ -12,12 +12,11 @@ from tests.kube.node_api import FakeNodeApi, Json
 from tests.node.virtual_clock import PATIENCE, VirtualClock
 from vkprovider.core.actions import PodEvent
 from vkprovider.errors import EngineUnavailable
-from vkprovider.kube.node_api import NODES
-from vkprovider.kube.node_object import MachineFacts, build_node
-from vkprovider.kube.node_registrar import NodeRegistrar
-from vkprovider.kube.node_settings import NodeSettings
+from vkprovider.kube.node.object import MachineFacts, build_node
+from vkprovider.kube.node.registrar import NodeRegistrar
+from vkprovider.kube.node.settings import NodeSettings
 from vkprovider.kube.reflector import Update
-from vkprovider.kube.resources import ResourcePath
+from vkprovider.kube.resources import NODES, ResourcePath
 
 NODE = NODES.at(name="vk")
 STATUS = NODES.at(name="vk", subresource="status")

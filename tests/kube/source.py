@@ -13,8 +13,8 @@ from tests.kube.quick_clock import QuickClock
 from vkprovider.core.actions import PodEvent
 from vkprovider.core.claims import Claim
 from vkprovider.core.record import PodRecord
-from vkprovider.kube.door import TurnedAway
-from vkprovider.kube.pod_source import PodSource
+from vkprovider.kube.node.door import TurnedAway
+from vkprovider.kube.pods.source import PodSource
 from vkprovider.kube.reflector import Replaced, Update
 from vkprovider.model.pod import Pod
 from vkprovider.model.refs import PodUID

@@ -12,9 +12,9 @@ import pytest
 from tests.fakes.api_server import FakeApiServer
 from tests.kube.quick_clock import QuickClock
 from vkprovider.errors import ApiUnavailable
-from vkprovider.kube import admission_state
-from vkprovider.kube.admission_state import AdmissionState
 from vkprovider.kube.client import ApiClient
+from vkprovider.kube.webhook import admission_state
+from vkprovider.kube.webhook.admission_state import AdmissionState
 from vkprovider.sidecarset.destination import VIRTUAL_NODE, DestinationSettings
 from vkprovider.sidecarset.webhook_configuration import KRUISE, NAME
 

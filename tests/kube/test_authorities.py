@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vkprovider.kube.authorities import Authority, next_is_due, signer, standing
-from vkprovider.kube.own_authority import bundle, issue, new_authority, read_authorities
+from vkprovider.kube.certificates.authorities import Authority, next_is_due, signer, standing
+from vkprovider.kube.certificates.own_authority import bundle, issue, new_authority, read_authorities
 from vkprovider.node.clock import SystemClock
 
 T0 = datetime(2026, 1, 1, 12, tzinfo=UTC)

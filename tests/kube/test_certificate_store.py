@@ -9,8 +9,8 @@ import pytest
 from tests.fakes.api_server import FakeApiServer
 from tests.kube.authority import Authority
 from tests.kube.quick_clock import T0
-from vkprovider.kube.certificate_store import EARLIEST, LATEST, CertificateStore
-from vkprovider.kube.key_pair import new_key, signing_request
+from vkprovider.kube.certificates.key_pair import new_key, signing_request
+from vkprovider.kube.certificates.store import EARLIEST, LATEST, CertificateStore
 
 LIFE = timedelta(hours=1)
 

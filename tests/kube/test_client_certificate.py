@@ -13,8 +13,8 @@ from tests.fakes.api_server import FakeApiServer, write_kubeconfig
 from tests.kube.authority import Authority
 from tests.kube.quick_clock import QuickClock
 from vkprovider.errors import ApiUnauthorized
+from vkprovider.kube.certificates.client import ClientCertificate
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.client_certificate import ClientCertificate
 from vkprovider.kube.resources import PODS
 
 LIFE = timedelta(hours=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.fakes.api_server import FakeApiServer
 from tests.kube.quick_clock import QuickClock
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.definitions import DEFINITIONS, define_sidecar_sets
+from vkprovider.kube.webhook.definitions import DEFINITIONS, define_sidecar_sets
 
 SETS, BINDINGS = "sidecarsets.apps.kruise.io", "sidecarsetresourcebindings.sidecarset.alibabacloud.com"
 

@@ -5,7 +5,7 @@ from tests.kube.quick_clock import QuickClock
 from vkprovider.core.admission import NodeView
 from vkprovider.core.claims import Claim
 from vkprovider.core.daemonsets import DaemonSetPolicy
-from vkprovider.kube.door import Door
+from vkprovider.kube.node.door import Door
 from vkprovider.model.pod import decode_pod
 
 OWNER = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "kindnet", "uid": "d", "controller": True}

@@ -12,13 +12,13 @@ import pytest
 from tests.fakes.api_server import PATIENCE, FakeApiServer
 from tests.kube.quick_clock import QuickClock
 from vkprovider.errors import ApiError, ApiForbidden, ApiUnavailable, NotGranted
-from vkprovider.kube import grants
-from vkprovider.kube.certificate_requests import CertificateRequests
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.granted_objects import GrantedObjects
-from vkprovider.kube.objects import KubeObjects
-from vkprovider.kube.pod_certificates import PodCertificates
-from vkprovider.kube.services import Services
+from vkprovider.kube.references import grants
+from vkprovider.kube.references.certificate_requests import CertificateRequests
+from vkprovider.kube.references.granted_objects import GrantedObjects
+from vkprovider.kube.references.objects import KubeObjects
+from vkprovider.kube.references.pod_certificates import PodCertificates
+from vkprovider.kube.references.services import Services
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import ObjectRef
 

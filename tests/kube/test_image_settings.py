@@ -6,8 +6,8 @@ import pytest
 
 from vkprovider.config import ConfigError
 from vkprovider.core.image_gc import ImagePolicy
-from vkprovider.kube.image_settings import ImageSettings
-from vkprovider.kube.node_settings import NodeFlags, load_node_settings
+from vkprovider.kube.node.image_settings import ImageSettings
+from vkprovider.kube.node.settings import NodeFlags, load_node_settings
 
 
 def load(**flags: str | int) -> ImageSettings:

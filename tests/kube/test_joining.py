@@ -12,8 +12,8 @@ from tests.kube.machines import node_settings
 from tests.kube.quick_clock import QuickClock
 from vkprovider.errors import ApiUnauthorized
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.joining import join
-from vkprovider.kube.node_settings import NodeSettings
+from vkprovider.kube.node.joining import join
+from vkprovider.kube.node.settings import NodeSettings
 
 
 async def joined(server: FakeApiServer, folder: Path, clock: QuickClock) -> NodeSettings:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vkprovider.kube.kubelet_configuration import kubelet_configuration
-from vkprovider.kube.node_settings import NodeFlags, load_node_settings
+from vkprovider.kube.node.kubelet_configuration import kubelet_configuration
+from vkprovider.kube.node.settings import NodeFlags, load_node_settings
 
 
 def shown(**flags: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tests.kube.pods import pod
 from tests.kube.quick_clock import QuickClock
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.event_recorder import EventRecorder
-from vkprovider.kube.late_pods import LatePods
+from vkprovider.kube.pods.late_pods import LatePods
 from vkprovider.kube.reflector import Changed, Removed, Replaced, Update
 from vkprovider.sidecarset.destination import VIRTUAL_NODE
 

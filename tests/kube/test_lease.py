@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from tests.kube.node_api import FakeNodeApi
 from tests.node.virtual_clock import VirtualClock
 from vkprovider.errors import ApiForbidden, ApiUnavailable
-from vkprovider.kube.lease import NAMESPACE, NodeLease
-from vkprovider.kube.node_api import LEASES
+from vkprovider.kube.node.api import LEASES
+from vkprovider.kube.node.lease import NAMESPACE, NodeLease
 
 LEASE = LEASES.at(NAMESPACE, "vk")
 

@@ -8,10 +8,10 @@ from tests.kube.machines import machine, node_settings
 from tests.kube.node_api import merged
 from vkprovider.core.devices import Device
 from vkprovider.core.placement import Taint
-from vkprovider.kube.node_adoption import adoption_patch, foreign_kubelet, offered_devices
-from vkprovider.kube.node_object import build_node
-from vkprovider.kube.node_resources import NodeResources
-from vkprovider.kube.node_settings import NodeSettings
+from vkprovider.kube.node.adoption import adoption_patch, foreign_kubelet, offered_devices
+from vkprovider.kube.node.object import build_node
+from vkprovider.kube.node.resources import NodeResources
+from vkprovider.kube.node.settings import NodeSettings
 
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule", "timeAdded": "2026-01-01T12:00:00Z"}
 OWN = {"key": "virtual-kubelet.io/provider", "value": "docker", "effect": "NoSchedule"}

@@ -11,10 +11,10 @@ import pytest
 from tests.kube.machines import machine, node_settings
 from tests.kube.node_api import Json
 from vkprovider.core.devices import Device
-from vkprovider.kube.node_api import NODES
-from vkprovider.kube.node_object import build_node
-from vkprovider.kube.node_resources import NodeResources
+from vkprovider.kube.node.object import build_node
+from vkprovider.kube.node.resources import NodeResources
 from vkprovider.kube.reflector import Changed, Removed, Replaced
+from vkprovider.kube.resources import NODES
 
 from .registrar_scene import NODE, Scene, earlier
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.node.virtual_clock import T0
 from vkprovider.core.actions import PodEvent
-from vkprovider.kube.node_conditions import (
+from vkprovider.kube.node.conditions import (
     RUNTIME_DOWN,
     SHUTTING_DOWN,
     node_conditions,

@@ -10,7 +10,7 @@ from tests.kube.machines import BUSYBOX, ENGINE
 from tests.node.virtual_clock import VirtualClock
 from vkprovider.core.thresholds import Reading, Signal
 from vkprovider.errors import EngineUnavailable
-from vkprovider.kube.machine import address_towards, look_at_machine, machine_facts
+from vkprovider.kube.node.machine import address_towards, look_at_machine, machine_facts
 
 FILES = {
     "proc/meminfo": "MemTotal:  8165004 kB\nMemAvailable:    1024 kB\nSwapTotal:   2 kB\nHugePages_Total:   0\n",

@@ -10,7 +10,7 @@ from tests.kube.machines import ENGINE, machine, node_settings
 from vkprovider.core.devices import Device
 from vkprovider.core.placement import Taint
 from vkprovider.core.thresholds import parse_thresholds
-from vkprovider.kube.node_object import (
+from vkprovider.kube.node.object import (
     Storage,
     build_node,
     go_architecture,
@@ -22,7 +22,7 @@ from vkprovider.kube.node_object import (
     with_devices_of,
     withheld_labels,
 )
-from vkprovider.kube.node_resources import NodeResources
+from vkprovider.kube.node.resources import NodeResources
 from vkprovider.model.create import DeviceMapping
 from vkprovider.model.engine import StoredImage
 

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from tests.kube.machines import machine, node_settings
 from vkprovider.core.actions import PodEvent
 from vkprovider.errors import ApiForbidden, ApiUnauthorized, ApiUnavailable
-from vkprovider.kube.node_api import NODES
+from vkprovider.kube.resources import NODES
 
 from .registrar_scene import NODE, STATUS, Scene, earlier
 

@@ -12,8 +12,8 @@ from vkprovider.core.admission import node_view
 from vkprovider.core.placement import Taint
 from vkprovider.core.thresholds import Reading, Signal
 from vkprovider.errors import ApiUnavailable
-from vkprovider.kube.node_api import NODES
 from vkprovider.kube.reflector import Changed, Removed
+from vkprovider.kube.resources import NODES
 
 from .registrar_scene import NODE, STATUS, Scene, earlier
 

@@ -7,7 +7,7 @@ import pytest
 from vkprovider.config import ConfigError
 from vkprovider.core.devices import Device
 from vkprovider.core.thresholds import DEFAULT_THRESHOLDS, Signal, Threshold, parse_thresholds
-from vkprovider.kube.node_resources import NodeResources, ResourceFlags, load_node_resources
+from vkprovider.kube.node.resources import NodeResources, ResourceFlags, load_node_resources
 from vkprovider.model.create import DeviceMapping
 
 

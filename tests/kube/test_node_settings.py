@@ -7,9 +7,9 @@ from vkprovider.config import ConfigError
 from vkprovider.core.daemonsets import DaemonSetPolicy
 from vkprovider.core.placement import Taint
 from vkprovider.core.thresholds import Signal, Threshold
-from vkprovider.kube.log_settings import LogSettings
-from vkprovider.kube.node_resources import NodeResources
-from vkprovider.kube.node_settings import NodeFlags, NodeSettings, load_node_settings
+from vkprovider.kube.node.log_settings import LogSettings
+from vkprovider.kube.node.resources import NodeResources
+from vkprovider.kube.node.settings import NodeFlags, NodeSettings, load_node_settings
 from vkprovider.model.create import LogLimits
 
 

@@ -15,9 +15,9 @@ from tests.kube.quick_clock import T0, QuickClock
 from vkprovider.core.record import PodRecord
 from vkprovider.errors import ApiError, ApiForbidden, ApiInvalid
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.lasting_checkpoint import LastingCheckpoint
-from vkprovider.kube.objects import KubeObjects
-from vkprovider.kube.services import Services
+from vkprovider.kube.pods.lasting_checkpoint import LastingCheckpoint
+from vkprovider.kube.references.objects import KubeObjects
+from vkprovider.kube.references.services import Services
 from vkprovider.model.pod import decode_pod
 from vkprovider.model.refs import ObjectRef, PodUID, TokenRef
 from vkprovider.node.checkpoint import FileCheckpoint

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tests.fakes.api_server import PATIENCE, FakeApiServer
 from tests.kube.quick_clock import QuickClock
 from vkprovider.errors import VkError
-from vkprovider.kube import pod_certificates
-from vkprovider.kube.certificate_requests import CertificateRequests
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.pod_certificates import PodCertificates
+from vkprovider.kube.references import pod_certificates
+from vkprovider.kube.references.certificate_requests import CertificateRequests
+from vkprovider.kube.references.pod_certificates import PodCertificates
 from vkprovider.model.pem import in_pem
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import ObjectRef

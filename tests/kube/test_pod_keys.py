@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from vkprovider.kube.pod_keys import empty_request, new_key, proof_of_possession, public_half
+from vkprovider.kube.references.pod_keys import empty_request, new_key, proof_of_possession, public_half
 from vkprovider.model.volume import KEY_TYPES
 
 

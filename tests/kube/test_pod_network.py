@@ -6,7 +6,7 @@ import pytest
 
 from vkprovider.config import ConfigError
 from vkprovider.core.services import Service, api_server_at
-from vkprovider.kube.pod_network import PodNetwork, api_server_of, load_pod_network
+from vkprovider.kube.node.pod_network import PodNetwork, api_server_of, load_pod_network
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from vkprovider.kube.pod_objects import over_record
+from vkprovider.kube.pods.objects import over_record
 from vkprovider.model.pod import decode_pod
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ from tests.kube.pods import condition, container_status, pod
 from tests.kube.source import U1, Saved, listed, nobody, web
 from vkprovider.core.decide import decide
 from vkprovider.core.record import Ending, PodRecord
-from vkprovider.kube.pod_source import of_namespace
+from vkprovider.kube.pods.source import of_namespace
 from vkprovider.kube.reflector import Changed, Removed, Replaced
 from vkprovider.model.observed import PodObservation
 from vkprovider.model.pod import decode_pod

@@ -8,9 +8,9 @@ import pytest
 
 from vkprovider.core.services import api_server_at
 from vkprovider.errors import ApiError
-from vkprovider.kube import services as services_module
+from vkprovider.kube.references import services as services_module
+from vkprovider.kube.references.services import Services
 from vkprovider.kube.reflector import Changed, Removed, Replaced
-from vkprovider.kube.services import Services
 
 
 def service(name: str, namespace: str = "default", host: str = "10.0.0.1") -> dict[str, Any]:

@@ -13,8 +13,8 @@ from cryptography import x509
 from tests.fakes.api_server import FakeApiServer
 from tests.kube.authority import Authority
 from tests.kube.quick_clock import QuickClock
+from vkprovider.kube.certificates.serving import LONGEST_PAUSE, ServingCertificate
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.serving_certificate import LONGEST_PAUSE, ServingCertificate
 
 LIFE = timedelta(days=1)
 HOSTS = ("n1", "10.0.0.1")

@@ -11,7 +11,7 @@ from tests.fakes.api_server import FakeApiServer
 from tests.kube.quick_clock import QuickClock
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.reflector import Changed, Replaced, Update
-from vkprovider.kube.set_controller import SetController
+from vkprovider.kube.webhook.set_controller import SetController
 from vkprovider.sidecarset.destination import VIRTUAL_NODE
 from vkprovider.sidecarset.model import SidecarSet, sidecar_set
 

@@ -12,9 +12,9 @@ import pytest
 from tests.fakes.api_server import FakeApiServer
 from tests.kube.quick_clock import QuickClock
 from vkprovider.errors import ApiUnavailable
-from vkprovider.kube import set_revisions
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.set_revisions import SetRevisions
+from vkprovider.kube.webhook import set_revisions
+from vkprovider.kube.webhook.set_revisions import SetRevisions
 from vkprovider.sidecarset.model import SidecarSet, sidecar_set
 
 KIND, NAMESPACE = "controllerrevisions", "kept-here"

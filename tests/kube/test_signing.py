@@ -10,9 +10,9 @@ from cryptography import x509
 from tests.fakes.api_server import FakeApiServer
 from tests.kube.authority import Authority
 from tests.kube.quick_clock import T0, QuickClock
+from vkprovider.kube.certificates.key_pair import new_key
+from vkprovider.kube.certificates.signing import AUTOMATIC_PAUSES, CertificateNotIssued, Wanted, node_client, sign
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.key_pair import new_key
-from vkprovider.kube.signing import AUTOMATIC_PAUSES, CertificateNotIssued, Wanted, node_client, sign
 
 KEY = new_key()
 WANTED = node_client("n1")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.fakes.api_store import RefusedError, check_status_change
 from tests.fakes.strategic_merge import apply
 from tests.kube.pods import condition, container_status, pod
-from vkprovider.kube.status_merge import merge, owned, pruned, published_part, status_patch
+from vkprovider.kube.pods.status_merge import merge, owned, pruned, published_part, status_patch
 
 NOW = "2026-01-01T12:00:00Z"
 EARLIER = "2026-01-01T11:00:00Z"

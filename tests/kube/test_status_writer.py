@@ -10,7 +10,7 @@ from tests.fakes.api_server import FakeApiServer
 from tests.kube.pods import condition, container_status, pod
 from tests.kube.quick_clock import QuickClock
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.status_writer import AT_ONCE, RESYNC_SECONDS, StatusWriter
+from vkprovider.kube.pods.status_writer import AT_ONCE, RESYNC_SECONDS, StatusWriter
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import PodUID
 

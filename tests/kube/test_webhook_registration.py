@@ -12,12 +12,12 @@ import pytest
 
 from tests.fakes.api_server import FakeApiServer
 from tests.kube.quick_clock import QuickClock
+from vkprovider.kube.certificates.own_authority import bundle
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.own_authority import bundle
-from vkprovider.kube.webhook_pulse import SILENT_SECONDS, Pulse
-from vkprovider.kube.webhook_registration import Registration
-from vkprovider.kube.webhook_secret import AuthoritySecret
-from vkprovider.kube.webhook_settings import WebhookSettings
+from vkprovider.kube.webhook.pulse import SILENT_SECONDS, Pulse
+from vkprovider.kube.webhook.registration import Registration
+from vkprovider.kube.webhook.secret import AuthoritySecret
+from vkprovider.kube.webhook.settings import WebhookSettings
 from vkprovider.sidecarset.destination import DestinationSettings
 from vkprovider.sidecarset.webhook_configuration import NAME
 

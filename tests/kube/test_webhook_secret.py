@@ -11,7 +11,7 @@ from tests.fakes.api_server import FakeApiServer
 from tests.kube.quick_clock import QuickClock
 from vkprovider.errors import ApiConflict, ApiForbidden
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.webhook_secret import CERTIFICATES, NAME, AuthoritySecret
+from vkprovider.kube.webhook.secret import CERTIFICATES, NAME, AuthoritySecret
 
 LIFE = timedelta(seconds=100)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from vkprovider.config import ConfigError
-from vkprovider.kube.webhook_settings import WebhookFlags, load_webhook_settings
+from vkprovider.kube.webhook.settings import WebhookFlags, load_webhook_settings
 
 
 def test_outside_of_a_cluster_it_is_reached_at_its_address() -> None:

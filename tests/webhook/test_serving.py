@@ -17,7 +17,7 @@ from aiohttp import web
 
 from tests.fakes.api_server import PATIENCE
 from vkprovider.errors import ApiUnavailable, SpecError
-from vkprovider.kube.own_authority import bundle, issue, new_authority
+from vkprovider.kube.certificates.own_authority import bundle, issue, new_authority
 from vkprovider.node.clock import SystemClock
 from vkprovider.webhook.endpoint import application
 from vkprovider.webhook.serving import ServingPair, WebhookError, listen, serve

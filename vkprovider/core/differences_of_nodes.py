@@ -30,13 +30,13 @@ NODE = (
         "An engine that can do it needs no plugin. Device plugins speak to a kubelet's socket.",
     ),
     Difference(
-        "vkprovider.kube.pod_source",
+        "vkprovider.kube.pods.source",
         "After a restart of the kubelet, all pods are admitted again, and may be rejected though they run.",
         "A pod that was let in once stays.",
         "A restart of the agent must change nothing for pods.",
     ),
     Difference(
-        "vkprovider.kube.pod_source",
+        "vkprovider.kube.pods.source",
         "Pods may also come from files and URLs, with mirror pods in the API.",
         "They come from the API server alone; `vkprovider run` runs files without one.",
         "A virtual node has no control plane to start.",
@@ -48,7 +48,7 @@ NODE = (
         "They mostly serve the machine of a real node, and would serve this one twice.",
     ),
     Difference(
-        "vkprovider.kube.node_registrar",
+        "vkprovider.kube.node.registrar",
         "With graceful node shutdown set up, the shutdown of the machine ends its pods by priority.",
         "When vkprovider is stopped the node is not ready and its containers go on; the next start takes them over. "
         "With `--drain` all pods end first, each in its own order.",
@@ -176,7 +176,7 @@ ENGINE = (
         "A file whose content is the same is not written again.",
     ),
     Difference(
-        "vkprovider.kube.pod_certificates",
+        "vkprovider.kube.references.pod_certificates",
         "A PodCertificateRequest that was deleted undecided is made again ten minutes after it was made.",
         "At once, and with the same key.",
         "The request is watched by name, so its deletion is known.",
@@ -191,7 +191,7 @@ NETWORK = (
         "The cluster's DNS is behind its service network, of which the machine of a virtual node is seldom a part.",
     ),
     Difference(
-        "vkprovider.kube.pod_network",
+        "vkprovider.kube.node.pod_network",
         "`KUBERNETES_SERVICE_HOST` and its like are the address and port of the Service `kubernetes`.",
         "They are those by which the node itself reaches the API server, in a kind cluster those of its control "
         "plane, or what `--service-host` says. Where the node speaks to a loopback address they are the Service's.",

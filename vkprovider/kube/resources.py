@@ -47,6 +47,7 @@ class ResourcePath(NamedTuple):
         return f"{kind}{name} in namespace {self.namespace}" if self.namespace else kind + name
 
 
+NODES = Resource("nodes")
 PODS = Resource("pods")
 NAMESPACES = Resource("namespaces")
 EVENTS = Resource("events")
@@ -57,3 +58,5 @@ SERVICE_ACCOUNTS = Resource("serviceaccounts")
 VOLUME_CLAIMS = Resource("persistentvolumeclaims")
 VOLUMES = Resource("persistentvolumes")
 RUNTIME_CLASSES = Resource("runtimeclasses", "node.k8s.io")
+SIDECAR_SETS = Resource("sidecarsets", "apps.kruise.io", "v1alpha1")
+LATER_SIDECAR_SETS = SIDECAR_SETS._replace(version="v1beta1")  # of OpenKruise 1.9, where nothing else is served

@@ -15,11 +15,11 @@ from vkprovider.core.view import CoreSettings
 from vkprovider.errors import ApiNotFound
 from vkprovider.kube.client import ApiClient, Json
 from vkprovider.kube.event_recorder import EventRecorder
-from vkprovider.kube.lasting_checkpoint import LastingCheckpoint
-from vkprovider.kube.pod_source import PodSource
+from vkprovider.kube.pods.lasting_checkpoint import LastingCheckpoint
+from vkprovider.kube.pods.source import PodSource
+from vkprovider.kube.pods.status_writer import StatusWriter
 from vkprovider.kube.reflector import Changed, Reflector, Update
 from vkprovider.kube.resources import PODS
-from vkprovider.kube.status_writer import StatusWriter
 from vkprovider.node.clock import SystemClock
 
 PATIENCE = 30  # seconds for what should take one or two

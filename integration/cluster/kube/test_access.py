@@ -17,9 +17,9 @@ from vkprovider.core.actions import PodEvent
 from vkprovider.errors import ApiForbidden, ApiUnauthorized
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.event_recorder import EventRecorder
-from vkprovider.kube.objects import KubeObjects
+from vkprovider.kube.references.objects import KubeObjects
+from vkprovider.kube.references.services import Services
 from vkprovider.kube.resources import EVENTS, PODS, SECRETS, Resource
-from vkprovider.kube.services import Services
 from vkprovider.model.pod import decode_pod
 from vkprovider.model.refs import ObjectRef
 from vkprovider.node.clock import SystemClock

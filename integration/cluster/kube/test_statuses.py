@@ -14,9 +14,9 @@ from tests.kube.quick_clock import QuickClock
 from tests.kube.test_status_merge import NOW, SPECS, TYPES, conditions, statuses, unordered
 from tests.property.world import World
 from vkprovider.kube.client import ApiClient, Json
+from vkprovider.kube.pods.status_merge import merge, owned, pruned
+from vkprovider.kube.pods.status_writer import StatusWriter
 from vkprovider.kube.resources import PODS
-from vkprovider.kube.status_merge import merge, owned, pruned
-from vkprovider.kube.status_writer import StatusWriter
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.node.clock import SystemClock
 
