@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from vkprovider.config import Settings, load_settings
+from vkprovider.engine.descriptor_limit import raise_descriptor_limit
 from vkprovider.engine.docker_engine import DockerEngine
 from vkprovider.engine.endpoint import NO_ENGINE
 from vkprovider.errors import OWN_ERROR, ApiUnavailable, EngineUnavailable, VkError, each_error, in_words
@@ -45,6 +46,7 @@ def node(
     settings = load_settings(os.environ, state_dir=state_dir, sandbox_image=sandbox_image, forgive=forgive)
     beside = load_webhook_settings(webhook) if webhook is not None else None
     wanted, code = load_node_settings(flags, os.environ, socket.gethostname()), 0
+    raise_descriptor_limit()
     try:
         asyncio.run(_live(wanted, settings, beside))
     except* (VkError, OSError) as failed:

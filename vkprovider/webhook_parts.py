@@ -18,7 +18,7 @@ from vkprovider.kube.webhook.secret import AuthoritySecret
 from vkprovider.kube.webhook.set_controller import SetController
 from vkprovider.kube.webhook.settings import WebhookSettings
 from vkprovider.ports import WaitingClock
-from vkprovider.sidecarset.admission import allowed, answer, answer_on_set, read_review
+from vkprovider.sidecarset.admission import allowed, answer, answer_on_set, read_review, sets_for
 from vkprovider.sidecarset.destination import VIRTUAL_NODE
 from vkprovider.sidecarset.webhook_configuration import PODS_PATH, SETS_PATH
 from vkprovider.webhook.endpoint import application
@@ -70,7 +70,8 @@ class Webhook:
     async def _review_pod(self, body: bytes) -> Json:
         request = read_review(body)
         cluster = await self._state.cluster(request.namespace)
-        revisions = await self._controller.revisions.named_by(cluster.sets)
+        sets = sets_for(request.object, request.namespace, cluster)
+        revisions = await self._controller.revisions.named_by(sets)
         return answer(request, msgspec.structs.replace(cluster, revisions=revisions), self._clock.now())
 
     async def _review_set(self, body: bytes) -> Json:

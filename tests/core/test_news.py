@@ -94,6 +94,14 @@ def test_how_long_a_pull_took(seconds: float, took: str):
     assert said(news) == [("Normal", "Pulled", message)]
 
 
+def test_a_container_is_created_once_however_often_its_start_is_tried():
+    first = decide(given(POD, news=(a.ContainerCreated(key="app", container_id=ID),)))
+    again = decide(given(POD, memory=first.memory, news=(a.ContainerCreated(key="app", container_id=ID),)))
+    other = a.ContainerCreated(key="app", container_id=ContainerID("next"))
+    after = decide(given(POD, memory=again.memory, news=(other,)))
+    assert [len(decision.events) for decision in (first, again, after)] == [1, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("key", "path"), [("app", "spec.containers{app}"), ("init", "spec.initContainers{init}"), ("", "")]
 )

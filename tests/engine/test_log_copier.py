@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import time
 from collections.abc import Iterator
@@ -76,6 +77,18 @@ def test_files_are_got_hold_of_while_a_write_takes_its_time(copier: subprocess.P
     with open(reader, "rb") as lines:
         numbers = [int(line.split(b" ")[3]) for _, line in zip(range(driver.number), lines, strict=False)]
     assert numbers == list(range(driver.number))
+
+
+def test_as_many_files_as_may_be(tmp_path: Path) -> None:
+    few = ("sh", "-c", 'ulimit -Sn 64; exec "$@"', "sh")
+    Driver(tmp_path)
+    with subprocess.Popen([*few, *PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as copier:
+        tell(copier, tmp_path)
+        tell(copier, tmp_path, ended=True)
+        assert told(copier) == Report("a")
+        soft, hard = resource.prlimit(copier.pid, resource.RLIMIT_NOFILE)
+        copier.kill()
+    assert soft == hard > 64
 
 
 def test_what_may_be_missing_is_told(copier: subprocess.Popen[bytes], tmp_path: Path) -> None:

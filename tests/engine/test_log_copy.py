@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -274,6 +275,45 @@ def test_files_are_closed(no_leak: None, bench: Bench) -> None:
     bench.driver.path.unlink()
     with pytest.raises(FileNotFoundError):
         bench.copy()
+
+
+def test_files_are_closed_where_the_pods_cannot_be_opened(no_leak: None, bench: Bench) -> None:
+    bench.target.mkdir()
+    with pytest.raises(IsADirectoryError):
+        bench.copy()
+
+
+@contextmanager
+def only_so_many_more(count: int) -> Iterator[None]:
+    """Files that may be opened."""
+    next_ones = [os.dup(0) for _ in range(count + 1)]  # the lowest that are free
+    for descriptor in next_ones:
+        os.close(descriptor)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_ones[-1], hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("count", range(5))
+def test_files_are_closed_where_some_cannot_be_opened(no_leak: None, bench: Bench, count: int) -> None:
+    for _ in range(3):
+        bench.driver.rotate()
+        bench.driver.say()
+    with only_so_many_more(count), pytest.raises(OSError, match="Too many open files"):
+        bench.copy()
+
+
+def test_a_file_that_cannot_be_begun_anew_ends_one_copy_and_nothing_is_lost(no_leak: None, tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_bytes=100)
+    bench.driver.say(9)
+    with bench.copy() as copy, only_so_many_more(0), pytest.raises(OSError, match="Too many open files"):
+        copy.step()
+    bench.driver.say(1)
+    bench.copy_all()
+    assert bench.numbers() == list(range(10))
 
 
 def test_no_files(tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ def test_no_answer_means_unavailable(exc: Exception, message: str, pulling: bool
         (b"bad gateway\n", "bad gateway"),
         (b"[1]", "[1]"),
         (b"\xff", "\ufffd"),
+        (b'{"message":"\xff"}', '{"message":"\ufffd"}'),
         (b"", "the engine answered with status 502"),
     ],
 )

@@ -65,6 +65,7 @@ class FakeApiServer:
             "subjectaccessreviews": {"allowed": True},
         }
         self.served: dict[str, list[str]] = {}  # the kinds that a group's version is said to have
+        self.unserved: set[str] = set()  # the groups' versions whose objects are not there any more
         self._faults: list[Fault] = []
         self._held: dict[str, asyncio.Event] = {}
         self._changed = asyncio.Event()
@@ -156,6 +157,7 @@ class FakeApiServer:
             await self._held[asked.verb].wait()
         try:
             self._check_token(request)
+            self._check_version(request)
             fault = self._fault(asked)
             if fault is not None:
                 return _faulty(request, fault)
@@ -168,6 +170,10 @@ class FakeApiServer:
     def _check_token(self, request: web.Request) -> None:
         if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
             raise RefusedError(401, "Unauthorized", "Unauthorized")
+
+    def _check_version(self, request: web.Request) -> None:
+        if "/".join(request.path.split("/")[2:4]) in self.unserved:
+            raise RefusedError(404, "NotFound", "the server could not find the requested resource")
 
     def _fault(self, asked: Asked) -> Fault | None:
         for index, fault in enumerate(self._faults):

@@ -14,6 +14,7 @@ from tests.kube.pods import pod
 from tests.kube.quick_clock import T0, QuickClock
 from vkprovider.core.record import PodRecord
 from vkprovider.errors import ApiError, ApiForbidden, ApiInvalid
+from vkprovider.kube.backoff import PATIENT_SECONDS
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.pods.lasting_checkpoint import LastingCheckpoint
 from vkprovider.kube.references.objects import KubeObjects
@@ -204,6 +205,25 @@ async def test_an_api_server_that_has_no_bundles_until_it_has(store: Given) -> N
     put_bundle(store.server, "plain")
     await store.until_told(1)
     assert await store.objects.get(BUNDLE) is not None
+
+
+async def test_bundles_are_followed_in_another_version_when_theirs_is_served_no_longer(store: Given) -> None:
+    store.server.served["certificates.k8s.io/v1beta1"] = ["clustertrustbundles"]
+    store.follow(ONE, BUNDLE)
+    await store.until_told(1)
+    await store.server.until(lambda: store.server.watches == 1)
+    store.server.unserved.add("certificates.k8s.io/v1beta1")
+    store.server.end_watches()
+    put_bundle(store.server, "plain")
+    await store.until_told(2)
+    assert await store.objects.get(BUNDLE) is not None
+
+
+async def test_bundles_that_nobody_serves_are_asked_for_ever_more_seldom(store: Given, clock: QuickClock) -> None:
+    store.follow(ONE, BUNDLE)
+    await clock.until(1200)
+    assert clock.waits == sorted(clock.waits[:10]) + clock.waits[10:]
+    assert PATIENT_SECONDS * 0.7 < max(clock.waits) <= PATIENT_SECONDS
 
 
 async def test_a_token_is_bound_to_its_pod(store: Given) -> None:

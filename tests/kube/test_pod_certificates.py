@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tests.fakes.api_server import PATIENCE, FakeApiServer
 from tests.kube.quick_clock import QuickClock
 from vkprovider.errors import VkError
+from vkprovider.kube.backoff import PATIENT_SECONDS
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.references import pod_certificates
 from vkprovider.kube.references.certificate_requests import CertificateRequests
@@ -47,6 +49,7 @@ class StillClock(QuickClock):
         if seconds < 20:
             await super().sleep(seconds)
             return
+        self.waits.append(seconds)
         over = asyncio.Event()
         self._waiting.append(over)
         self._any.set()
@@ -59,6 +62,7 @@ class StillClock(QuickClock):
     def advance(self, by: timedelta) -> None:
         self.elapsed += by.total_seconds()
         waiting, self._waiting = self._waiting, []
+        self._any.clear()
         for over in waiting:
             over.set()
 
@@ -207,6 +211,29 @@ async def test_what_is_refused_is_not_asked_for_again(given: Given, kind: str) -
     assert len(given.bodies) == 1
 
 
+BROKEN = "-----BEGIN CERTIFICATE-----\n\N{LATIN SMALL LETTER E WITH ACUTE}\n-----END CERTIFICATE-----\n"
+SOUND = in_pem([b"\x30"]).decode()
+DUE = "2026-02-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("chain", "due"),
+    [(BROKEN, DUE), ("", DUE), (SOUND, DUE.removesuffix("Z")), (SOUND, "9999-12-31T23:59:59Z")],
+    ids=["no PEM", "none", "no zone", "no date"],
+)
+async def test_an_answer_that_cannot_be_read_is_said_and_another_one_asked_for(
+    given: Given, chain: str, due: str
+) -> None:
+    pod = web()
+    given.follow(pod, REF)
+    await given.asked()
+    given.decide("Issued", certificateChain=chain, beginRefreshAt=due)
+    await given.asked(2)
+    with pytest.raises(VkError, match=f"{NOT_YET}: podcertificaterequests .* "):
+        await given.certificates.get(REF, pod)
+    assert at_work() != []
+
+
 async def test_a_request_that_is_deleted_is_made_again(given: Given) -> None:
     given.follow(web(), REF)
     await given.asked()
@@ -223,6 +250,48 @@ async def test_why_nothing_can_be_asked_for(given: Given) -> None:
     await given.asked(2)
     with pytest.raises(VkError, match=f"{NOT_YET}: may not create podcertificaterequests in namespace default: grant"):
         await given.certificates.get(REF, pod)
+
+
+async def test_of_two_refusals_the_first_one_is_told(given: Given) -> None:
+    """The other one is only for want of the field that older API servers do not know."""
+    pod = web()
+    for words in ("no such signer", "no such field") * 20:
+        body = {"kind": "Status", "message": words}
+        given.server.fail("create", "podcertificaterequests", 422, body=msgspec.json.encode(body))
+    given.follow(pod, REF)
+    await given.asked(4)
+    with pytest.raises(VkError, match=f"{NOT_YET}: .*no such signer"):
+        await given.certificates.get(REF, pod)
+
+
+async def test_without_leave_to_read_the_answer_nothing_is_asked_for(given: Given) -> None:
+    pod = web()
+    given.server.fail("list", "podcertificaterequests", 403, times=1000)
+    given.follow(pod, REF)
+    await given.server.until(lambda: given.server.count("list podcertificaterequests") > 1)
+    with pytest.raises(VkError, match=f"{NOT_YET}: may not list podcertificaterequests in namespace default: grant"):
+        await given.certificates.get(REF, pod)
+    assert given.bodies == []
+
+
+async def test_what_stays_refused_is_asked_for_ever_more_seldom(given: Given) -> None:
+    given.server.fail("create", "podcertificaterequests", 403, times=1000)
+    given.follow(web(), REF)
+    waits = given.clock.waits
+    for _ in range(5):
+        await given.clock.until_waiting()
+        given.clock.advance(timedelta(minutes=2))
+    assert PATIENT_SECONDS * 0.5 < max(waits) <= PATIENT_SECONDS
+
+
+async def test_a_version_that_is_served_no_longer_is_looked_for_anew(given: Given) -> None:
+    given.follow(web(), REF)
+    await given.asked()
+    await given.server.until(lambda: given.server.watches == 1)
+    given.server.served = {"certificates.k8s.io/v1alpha1": ["podcertificaterequests"]}
+    given.server.fail("watch", "podcertificaterequests", 404)
+    given.server.end_watches()
+    assert (await given.asked(2))["apiVersion"] == "certificates.k8s.io/v1alpha1"
 
 
 async def test_an_api_server_that_has_no_such_requests(given: Given) -> None:

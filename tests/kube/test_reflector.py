@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from tests.fakes.api_server import FakeApiServer, write_kubeconfig
 from tests.kube.pods import NODE, pod
 from tests.kube.quick_clock import QuickClock
+from vkprovider.errors import ApiNotFound, ApiUnavailable
 from vkprovider.kube.backoff import LONGEST_SECONDS
-from vkprovider.kube.client import ApiClient
+from vkprovider.kube.client import ApiClient, WatchEvent
 from vkprovider.kube.reflector import Changed, Reflector, Removed, Replaced, Update
 from vkprovider.kube.resources import PODS, Resource
 
@@ -194,6 +196,63 @@ async def test_watches_that_end_at_once_are_not_asked_for_in_a_hot_loop(
     assert clock.waits == sorted(clock.waits)
 
 
+class SlowlyFailing:
+    """An API server that lists, but whose watches fail for want of a connection, each after its five seconds."""
+
+    def __init__(self, clock: QuickClock) -> None:
+        self._clock = clock
+        self.tries = 0
+
+    async def list(self, *_: object) -> dict[str, Any]:
+        return {"apiVersion": "v1", "kind": "PodList", "metadata": {"resourceVersion": "1"}, "items": []}
+
+    async def watch(self, *_: object) -> AsyncIterator[WatchEvent]:
+        self.tries += 1
+        self._clock.elapsed += 5
+        raise ApiUnavailable("nobody answers")
+        yield
+
+
+async def test_connections_that_take_long_to_fail_are_failures_all_the_same(clock: QuickClock) -> None:
+    api = SlowlyFailing(clock)
+    updates = Reflector(api, PODS.at(), clock).updates()  # type: ignore[arg-type]
+    follower = asyncio.create_task(_all(updates))
+    with capture_logs() as logs:
+        await clock.until(120)
+    follower.cancel()
+    await asyncio.gather(follower, return_exceptions=True)
+    assert clock.waits[:6] == sorted(clock.waits[:6])
+    assert max(clock.waits) > LONGEST_SECONDS * 0.7
+    assert [each["event"] for each in logs] == ["watch of pods: trying again"]
+
+
+async def _all(updates: AsyncIterator[Update]) -> None:
+    async for _ in updates:
+        pass
+
+
+async def test_an_error_that_is_to_be_raised_ends_it(api: ApiClient, server: FakeApiServer, clock: QuickClock) -> None:
+    server.fail("list", "pods", 403)
+    server.fail("watch", "pods", 404)
+    with pytest.raises(ApiNotFound):
+        await _all(Reflector(api, PODS.at(), clock).updates(raises=(ApiNotFound,)))
+    assert server.count("list pods") == 2
+
+
+async def test_of_many_versions_each_is_tried_in_its_turn(
+    api: ApiClient, server: FakeApiServer, clock: QuickClock
+) -> None:
+    places = [Resource(plural).at() for plural in ("firsts", "seconds", "thirds")]
+    server.store.put("thirds", {"metadata": {"name": "third"}})
+    for plural in ("firsts", "seconds"):
+        server.fail("list", plural, 404)
+    async with aclosing(Reflector(api, places[0], clock, otherwise=places[1:]).updates()) as updates:
+        first = await anext(updates)
+    assert isinstance(first, Replaced)
+    assert [raw["metadata"]["name"] for raw in first.objects] == ["third"]
+    assert [str(asked) for asked in server.asked] == ["list firsts", "list seconds", "list thirds"]
+
+
 def test_watches_end_at_different_times() -> None:
     seconds = {Reflector(None, PODS.at(str(n)), QuickClock())._query()["timeoutSeconds"] for n in range(20)}  # type: ignore[arg-type]
     assert len(seconds) > 10
@@ -262,7 +321,7 @@ async def test_where_a_version_is_not_served_the_other_one_is_asked_for(
     server.store.put("laters", {"metadata": {"name": "later"}})
     server.fail("list", "sooners", 404)
     follower = Follower()
-    reflector = Reflector(api, Resource("sooners").at(), clock, otherwise=Resource("laters").at())
+    reflector = Reflector(api, Resource("sooners").at(), clock, otherwise=[Resource("laters").at()])
     task = asyncio.create_task(follower.follow(reflector))
     await follower.until(lambda: follower.told() == [("Replaced", "later")])
     await server.until(lambda: server.watches)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+
+import pytest
 
 from tests.fakes.api_server import FakeApiServer
 from tests.kube.quick_clock import QuickClock
@@ -97,6 +99,26 @@ async def test_a_set_that_has_gone_meanwhile_is_let_go(
         await server.until(lambda: server.count(PATCHED))
         controller.look_again()
         await server.until(lambda: sets.status == EMPTY)  # the store still has it
+
+
+async def test_however_many_pods_are_refused_there_is_one_more_look(
+    api: ApiClient, server: FakeApiServer, clock: QuickClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controller, loop = SetController(api, "vkprovider", clock), asyncio.get_running_loop()
+    looks: list[asyncio.TimerHandle] = []
+    call_later = loop.call_later
+
+    def noted(delay: float, callback: Callable[..., object], *args: Any, **context: Any) -> asyncio.TimerHandle:
+        timer = call_later(delay, callback, *args, **context)
+        if callback == controller.look_again:
+            looks.append(timer)
+        return timer
+
+    monkeypatch.setattr(loop, "call_later", noted)
+    server.fail("patch", "pods", 403, times=3)
+    for name in ("one", "two", "three"):
+        assert not await controller._patch(injected(name), {})
+    assert [timer.cancelled() for timer in looks] == [True, True, False]
 
 
 async def test_the_status_names_the_revision_that_is_kept(

@@ -13,7 +13,7 @@ from tests.fakes.api_server import FakeApiServer
 from tests.kube.quick_clock import QuickClock
 from vkprovider.errors import ApiUnavailable
 from vkprovider.kube.client import ApiClient
-from vkprovider.kube.webhook import set_revisions
+from vkprovider.kube.webhook import retry, set_revisions
 from vkprovider.kube.webhook.set_revisions import SetRevisions
 from vkprovider.sidecarset.model import SidecarSet, sidecar_set
 
@@ -113,7 +113,7 @@ async def test_what_another_controller_has_made_meanwhile_is_taken_over(
 async def test_what_is_refused_is_tried_again_and_holds_up_nobody(
     api: ApiClient, server: FakeApiServer, clock: QuickClock, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr(set_revisions, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.01)
     async with watched(api, clock) as given:
         server.fail("create", KIND, status)
         assert await given.revisions.keep(agents("1"), NOBODY) == {}

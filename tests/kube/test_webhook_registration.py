@@ -12,6 +12,7 @@ import pytest
 
 from tests.fakes.api_server import FakeApiServer
 from tests.kube.quick_clock import QuickClock
+from vkprovider.errors import ApiUnavailable
 from vkprovider.kube.certificates.own_authority import bundle
 from vkprovider.kube.client import ApiClient
 from vkprovider.kube.webhook.pulse import SILENT_SECONDS, Pulse
@@ -177,7 +178,50 @@ async def test_who_gives_signs_of_life_is_alive(api: ApiClient, server: FakeApiS
     server.store.vanish("leases", "tools", "vkprovider-webhook")  # which is a sign of nothing
     assert not await one.has_stopped()
     clock.elapsed += SILENT_SECONDS
-    assert await one.has_stopped()
+    assert not await one.has_stopped()
+
+
+async def test_during_an_outage_nobody_can_give_signs_of_life(
+    api: ApiClient, server: FakeApiServer, clock: QuickClock
+) -> None:
+    one, other = (Pulse(api, "tools", name, clock) for name in ("one", "other"))
+    await one.beat()
+    assert not await other.has_stopped()
+    server.fail("get", "leases", 503)
+    with pytest.raises(ApiUnavailable):
+        await other.has_stopped()
+    clock.elapsed += SILENT_SECONDS
+    assert not await other.has_stopped()
+    clock.elapsed += SILENT_SECONDS
+    assert await other.has_stopped()
+
+
+async def test_a_lease_that_nobody_ever_renewed_says_nothing(
+    api: ApiClient, server: FakeApiServer, clock: QuickClock
+) -> None:
+    server.store.put("leases", {"metadata": {"name": "vkprovider-webhook", "namespace": "tools"}})
+    pulse = Pulse(api, "tools", "one", clock)
+    for _ in range(2):
+        assert not await pulse.has_stopped()
+        clock.elapsed += SILENT_SECONDS
+
+
+async def test_one_that_can_give_no_sign_of_life_still_steps_in(
+    api: ApiClient, server: FakeApiServer, clock: QuickClock, process: Process
+) -> None:
+    await process.registered()
+    server.fail("patch", "leases", 403, times=1 << 30)
+    lease = {"metadata": {"name": "vkprovider-webhook", "namespace": "tools"}, "spec": {"renewTime": "of the other"}}
+    server.store.put("leases", lease)
+    attends = asyncio.create_task(process.registration.attend())
+    await server.until(lambda: server.count("patch leases vkprovider-webhook") > 1)
+    second = Process(api, clock, WebhookSettings(address="10.0.0.8", namespace="tools"))
+    await second.registered()
+    await second.stop()
+    process.registration.look_again()
+    await server.until(lambda: "10.0.0.7" in str(webhooks(server)))
+    attends.cancel()
+    await asyncio.gather(attends, return_exceptions=True)
 
 
 def _holder(server: FakeApiServer) -> str:

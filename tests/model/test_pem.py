@@ -21,6 +21,10 @@ BLOCK = "-----BEGIN CERTIFICATE-----\nMAI=\n-----END CERTIFICATE-----\n"
         (f"about the first\n{BLOCK}about the second\n{BLOCK}", [TWO, TWO]),
         ("-----BEGIN CERTIFICATE-----\nSaid: by whom\n\nMAI=\n-----END CERTIFICATE-----\n", [TWO]),
         ("-----BEGIN TRUSTED CERTIFICATE-----\nMAI=\n-----END TRUSTED CERTIFICATE-----\n", [TWO]),
+        (
+            "-----BEGIN CERTIFICATE-----\n\N{LATIN SMALL LETTER E WITH ACUTE}\n-----END CERTIFICATE-----\n" + BLOCK,
+            [TWO],
+        ),
         ("-----BEGIN CERTIFICATE-----\nM=I\n-----END CERTIFICATE-----\n" + BLOCK, [TWO]),
         ("-----BEGIN CERTIFICATE-----\nMAI=\n", []),
     ],

@@ -158,6 +158,7 @@ def test_kill_9_leaves_the_old_file_or_the_new_one(tmp_path: Path):
         (b'{"record":{"start_time":"2026-01-01T12:00:0', "truncated"),
         (b'{"record":{"start_time":1},"pod":{}}', "datetime"),
         (b'{"pod":{}}', "record"),
+        (b'{"record":{"ips":["\xff"]},"pod":{}}', "utf-8"),
         (b'{"version":2,"record":{},"pod":{}}', "version 2 is newer than 1"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from tests.fakes.virtual_time import virtual_time
 from vkprovider.core.record import Ending, PodRecord
 from vkprovider.core.relist import TURNS
 from vkprovider.errors import EngineUnavailable
+from vkprovider.model.observed import Glance
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import PodUID
 from vkprovider.node.dispatcher import REBUILD_SECONDS
@@ -122,6 +124,30 @@ async def test_an_engine_that_does_not_answer_is_asked_by_all(tmp_path: Path):
         node.engine.fail("pods", EngineUnavailable("Read timed out."))
         await relist(node)
         assert (looks(node, A), looks(node, B)) == (before[0] + 1, before[1] + 1)
+
+
+@virtual_time
+async def test_a_list_that_takes_its_time_keeps_nobody_waiting(tmp_path: Path):
+    node = await LivingNode.on(tmp_path)
+    async with node.at_work() as dispatcher:
+        dispatcher.sync(A)
+        await node.told.until(lambda: phase(node, A) == "Running")
+        pods, lists = node.engine.pods, []
+
+        async def slow() -> Mapping[PodUID, Glance]:
+            lists.append(node.clock.monotonic())
+            await node.clock.sleep(60)
+            return await pods()
+
+        node.engine.pods = slow
+        begun = node.clock.monotonic()
+        for _ in range(4):
+            node.engine.relist()
+            await node.clock.sleep(1)
+        node.engine.exit(next(c.id for c in node.engine.containers.values() if not c.is_sandbox))
+        await node.told.until(lambda: phase(node, A) == "Succeeded", 1)
+        await node.clock.sleep(300)
+        assert [round(at - begun) for at in lists] == [0, 60]  # one at a time, and one for all that came meanwhile
 
 
 @virtual_time

@@ -107,6 +107,7 @@ def test_an_ordinary_user_owns_it_and_can_read_and_remove_it(tmp_path: Path):
         saved(layer(), names=("missing",)),
         layer(file("manifest.json", "{")),
         layer(file("manifest.json", "[{}]")),
+        layer(file("manifest.json", '[{"Layers":["?"]}]')).replace(b'["?"]', b'["\xff"]'),
         layer(other("manifest.json", tarfile.DIRTYPE)),
         saved(layer(file("a", "b" * 2000)))[:2048],
     ],

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from tests.core.given import T0, at
 from vkprovider.model.engine import StoredImage
@@ -74,6 +75,7 @@ async def test_a_file_that_cannot_be_written_costs_nothing_but_what_it_would_say
     assert names(pulled) == [["web:1"]]
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path):
-    (tmp_path / "images.json").write_text("{")
+@pytest.mark.parametrize("content", [b"{", b'[{"id":"\xff"}]'])
+def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes):
+    (tmp_path / "images.json").write_bytes(content)
     assert PulledImages(tmp_path / "images.json").known() == ()

@@ -15,7 +15,7 @@ from vkprovider.errors import EngineError, EngineUnavailable
 from vkprovider.model.create import ContainerCreate
 from vkprovider.model.labels import CONTAINER_TYPE, ContainerIdentity, encode
 from vkprovider.model.observed import ContainerState, PodObservation, Run
-from vkprovider.model.pod import Pod
+from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import ContainerID
 from vkprovider.node.termination_message import TerminationMessages
 
@@ -166,3 +166,13 @@ async def test_a_container_the_pod_does_not_name_has_no_message():
         id=ContainerID("x"), name="x", attempt=0, sandbox_id=SANDBOX, run=Run.EXITED, created_at=T0
     )
     assert await bench.message(PLAIN, stranger) == ""
+
+
+async def test_what_is_gone_is_not_remembered():
+    bench = Bench()
+    other = decode_pod(PLAIN.raw | {"metadata": PLAIN.raw["metadata"] | {"uid": "other"}})
+    one, two = await bench.ended(PLAIN), exited(PLAIN, "app", attempt=1)
+    for instances in ((one,), (one, two), (two,), (), (one, two)):
+        await bench.messages.fill_in(PLAIN, PodObservation(containers=instances))
+        await bench.messages.fill_in(other, PodObservation(containers=running(PLAIN, "app")))
+    assert bench.reads == [("app", 0), ("app", 1), ("app", 0), ("app", 1)]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from tests.sidecarset.destinations import ECI, VIRTUAL
 from vkprovider.errors import SpecError
-from vkprovider.sidecarset.admission import Cluster, Request, admitted, answer, answer_on_set, read_review
+from vkprovider.sidecarset.admission import Cluster, Request, admitted, answer, answer_on_set, read_review, sets_for
 from vkprovider.sidecarset.destination import VIRTUAL_NODE, DestinationSettings
 from vkprovider.sidecarset.model import sidecar_set
 from vkprovider.sidecarset.revisions import Revision, only_revision
@@ -81,6 +81,15 @@ def test_only_pods_of_virtual_nodes_get_sidecars_whatever_the_selector() -> None
     for given, names in ((labels, ["app"]), (labels | {ECI: "true"}, ["agent", "app"])):
         made = admitted(pod(labels=given), "default", cluster(everywhere), NOW)
         assert [each["name"] for each in made["spec"]["containers"]] == names
+
+
+def test_which_sets_a_pod_is_injected_by() -> None:
+    now = cluster(
+        agents(), agents("others", selector={"matchLabels": {"app": "other"}}), agents("team", namespace="team")
+    )
+    assert [each.name for each in sets_for(pod(labels={ECI: "true"}), "default", now)] == ["agents"]
+    for elsewhere in ({}, {VIRTUAL_NODE: "true"}):
+        assert sets_for(pod(labels=elsewhere), "default", now) == ()
 
 
 def test_a_forged_label_opens_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vkprovider.kube.resources import LATER_SIDECAR_SETS, SIDECAR_SETS
 from vkprovider.sidecarset.destination import DestinationSettings
 from vkprovider.sidecarset.webhook_configuration import KRUISE, NAME, set_webhooks, webhooks
 
@@ -46,3 +47,8 @@ def test_sets_may_be_written_while_nobody_answers() -> None:
     (webhook,) = set_webhooks(CLIENT)
     assert webhook["failurePolicy"] == "Ignore"
     assert webhook["rules"][0]["resources"] == ["sidecarsets"]
+
+
+def test_sets_are_looked_at_in_whichever_version_they_are_written() -> None:
+    (webhook,) = set_webhooks(CLIENT)
+    assert webhook["rules"][0]["apiVersions"] == [SIDECAR_SETS.version, LATER_SIDECAR_SETS.version]

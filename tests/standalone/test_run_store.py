@@ -119,6 +119,16 @@ def test_without_any_run_there_is_nothing(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"\0" * 99, b'{"digest":"\xff"}'])
+def test_what_cannot_be_read_is_a_run_to_be_removed(tmp_path: Path, content: bytes):
+    store = RunStore(tmp_path)
+    with begun(store) as first:
+        (first.path / "run.json").write_bytes(content)
+    with begun(store) as second:
+        assert second.run_id != first.run_id
+        assert left(store) == [first.run_id]
+
+
 HOLDS = """
 import sys
 from datetime import UTC, datetime

@@ -149,8 +149,8 @@ async def test_the_engines_calls_and_those_that_fail(tmp_path: Path):
     assert scraped("kubelet_started_pods_errors_total") == 1
     assert scraped("vkprovider_action_failures_total", action="CreateSandbox") == 1
     assert scraped("vkprovider_action_duration_seconds_count", action="StartContainer") == 1
-    looks = scraped("kubelet_runtime_operations_total", operation_type="container_status")
-    assert scraped("kubelet_pleg_relist_duration_seconds_count") == looks
+    relists = scraped("kubelet_runtime_operations_total", operation_type="list_podsandbox")
+    assert scraped("kubelet_pleg_relist_duration_seconds_count") == relists == 1
     kinds = ("create", "update", "sync")
     counts = [scraped("kubelet_pod_worker_duration_seconds_count", operation_type=kind) for kind in kinds]
     assert counts[:2] == [1, 0]

@@ -66,6 +66,10 @@ def test_what_is_no_entry_is_passed_over() -> None:
     good = b'{"log":"\\u003ca\\u003e\\n","stream":"stdout","time":"%s","attrs":{"a":"b"}}\n' % TIME.encode()
     assert list(json_entries(good)) == [Entry("<a>\n", "stdout", TIME)]
     assert list(json_entries(b"\0\0\0{\n" + good + b'{"log":1}\n' + good)) == [Entry("<a>\n", "stdout", TIME)] * 2
+    assert (
+        list(json_entries(good + b'{"log":"\xff\\n","stream":"stdout","time":"%s"}\n' % TIME.encode() + good))
+        == [Entry("<a>\n", "stdout", TIME)] * 2
+    )
     assert list(json_entries(b"")) == []
 
 

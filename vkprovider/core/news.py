@@ -56,8 +56,10 @@ def _fold_one(draft: Draft, news: a.News) -> None:  # noqa: C901, PLR0912  one a
             draft.event(a.POD, "Pulled", _pulled_message(news))
         case a.StartFailed():
             _start_failed(draft, news)
-        case a.ContainerCreated():
-            draft.event(news.key, "Created", f"Created container: {news.key}")
+        case a.ContainerCreated(container_id=container_id):
+            if draft.memory.created.get(news.key) != container_id:  # else its start is tried again
+                draft.keep(created=draft.memory.created | {news.key: container_id})
+                draft.event(news.key, "Created", f"Created container: {news.key}")
         case a.ContainerStarted():
             draft.forget_failure(news.key)
             draft.event(news.key, "Started", f"Started container {news.key}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -73,6 +73,8 @@ def verdict(status: Mapping[str, Any], spread: float) -> Issued | Refused | None
             return Refused(message=f"PodCertificateRequest was {how}")
         if condition.type == "Issued" and read.begin_refresh_at is not None:
             chain = in_pem(certificates(read.certificate_chain)).decode()
+            if not chain:
+                raise msgspec.ValidationError("certificateChain has no certificate that can be read")
             return Issued(chain=chain, renew_at=read.begin_refresh_at + _SPREAD * spread)
     return None
 
@@ -104,4 +106,4 @@ class _Status(msgspec.Struct, rename="camel"):
 
     conditions: tuple[_Condition, ...] = ()
     certificate_chain: str = ""
-    begin_refresh_at: datetime | None = None
+    begin_refresh_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None

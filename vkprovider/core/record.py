@@ -133,6 +133,7 @@ class PodMemory(msgspec.Struct, frozen=True, kw_only=True):
     volumes_renew_at: datetime | None = None
     volumes_withheld: tuple[str, ...] = ()  # why some are not refreshed, as it was told
     images: dict[str, ImageReady] = {}
+    created: dict[str, ContainerID] = {}  # by container name, the one of which that was told last
     failures: dict[str, Failure] = {}  # by container name; "" for the sandbox and the volumes
     conditions: dict[str, Condition] = {}
     said: frozenset[str] = frozenset()  # events that are due once

@@ -71,6 +71,15 @@ class JsonLog:
         if newest is not None and _inode(self._path) == newest:
             return
         found: list[_File] = []
+        try:
+            self._find(newest, found)
+        except OSError:
+            _close(found)
+            raise
+        self._files.extend(reversed(found))
+
+    def _find(self, newest: int | None, found: list[_File]) -> None:
+        """Open what is newer than ``newest``, the newest first."""
         for file in self._newest_first():
             if file.inode == newest:
                 os.close(file.descriptor)
@@ -81,11 +90,9 @@ class JsonLog:
             found.append(file)
         else:
             if newest is not None and not os.path.exists(self._path):  # they are being removed, the newest first
-                for file in found:
-                    os.close(file.descriptor)
+                _close(found)
                 return
             self.complete &= newest is None
-        self._files.extend(reversed(found))
 
     def read(self, size: int = CHUNK) -> bytes:
         """Some whole entries; none where there are no more now. To be called after ``look``."""
@@ -164,6 +171,11 @@ def _last_entries(descriptor: int, count: int) -> tuple[int, int]:
                 return begin + at + 1, count
         position = begin
     return 0, found + 1
+
+
+def _close(files: list[_File]) -> None:
+    while files:
+        os.close(files.pop().descriptor)
 
 
 def _inode(path: str) -> int:

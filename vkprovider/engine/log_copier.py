@@ -15,6 +15,7 @@ from contextlib import suppress
 
 import msgspec
 
+from vkprovider.engine.descriptor_limit import raise_descriptor_limit
 from vkprovider.engine.log_copy import LogCopy, Order
 from vkprovider.engine.log_file import ahead
 from vkprovider.wire.lines import LineSplitter
@@ -44,20 +45,26 @@ class Copier:
         self._lines = LineSplitter()
         self._style = CriFormat(ahead)
         self._copies: dict[str, LogCopy] = {}
+        self._rounds = 0
+        self._busy = False  # in the last round
 
     def run(self) -> None:
         """Work until there are no more orders."""
         threading.Thread(target=self._look_out, daemon=True).start()
-        busy = False
-        while self._hear(0 if busy else PAUSE):
+        while self._hear(0 if self._busy else PAUSE):
             busy = False
             for name in tuple(self._copies):
                 busy |= self._step(name)
+            self._busy = busy
+            self._rounds += 1
 
     def _look_out(self) -> None:
         """Get hold of what may be rotated away before its turn comes: a write may take long, and others' turns too."""
         while True:
+            begun = self._rounds
             time.sleep(PAUSE)
+            if self._rounds != begun and not self._busy:  # all have had their turn, and had nothing
+                continue
             for copy in tuple(self._copies.values()):
                 with suppress(OSError):  # its turn will show
                     copy.look()
@@ -110,4 +117,5 @@ class Copier:
 
 
 if __name__ == "__main__":
+    raise_descriptor_limit()
     Copier(sys.stdin.fileno(), sys.stdout.fileno()).run()

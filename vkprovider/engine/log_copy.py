@@ -7,6 +7,7 @@ noted, and as many bytes as the file has grown since then are not written again.
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 
 import msgspec
 
@@ -48,13 +49,17 @@ class LogCopy:
         self.ended = False
         self._style = style
         self._note_fd = os.open(order.note, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
+        with ExitStack() as opened:
+            opened.callback(os.close, self._note_fd)
             noted = self._noted()
             self._source = JsonLog(order.source, noted.position if noted else None)
+            opened.callback(self._source.close)
             self._target = LogFile(order.target, order.limits)
-        except OSError:
-            os.close(self._note_fd)
-            raise
+            opened.callback(self._target.close)
+            self._go_on_from(noted)
+            opened.pop_all()  # they are this copy's to close
+
+    def _go_on_from(self, noted: _Note | None) -> None:
         complete = self._source.complete
         grown = self._target.size - (noted.size if noted else 0)
         same = noted is None or noted.inode == self._target.inode  # else the file was begun anew after the note

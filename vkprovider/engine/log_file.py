@@ -54,8 +54,9 @@ class LogFile:
         if os.path.exists(kept):
             return False
         os.rename(self._path, kept)
-        os.close(self._descriptor)
-        self._open()
+        former = self._descriptor
+        self._open()  # where that fails, the former one is still there to be closed
+        os.close(former)
         for old in _rotated(self._path)[: -max(1, self._limits.max_files - 1)]:
             os.unlink(old)
         return True

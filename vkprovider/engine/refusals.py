@@ -35,7 +35,7 @@ def refused(status: int, body: bytes) -> Refused:
     """An answer that is an error: ``{"message": ...}``, or plain text from whatever stands before the engine."""
     try:
         message = msgspec.json.decode(body, type=_Message).message
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         message = body.decode(errors="replace").strip()
     return Refused(status, message or f"the engine answered with status {status}")
 

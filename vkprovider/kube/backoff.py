@@ -10,6 +10,7 @@ from vkprovider.errors import ApiError, VkError
 from vkprovider.ports import WaitingClock
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.1, 10.0
+PATIENT_SECONDS = 120.0  # the longest, where somebody has to do something first (a kubelet, of volumes: 2m2s)
 
 log = structlog.get_logger()
 

@@ -13,7 +13,8 @@ is gone would end it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
@@ -56,7 +57,7 @@ Update: TypeAlias = Replaced | Changed | Removed
 
 class Reflector:
     """Follows the objects at ``place`` that ``selectors`` choose (``{"fieldSelector": ...}``); where the server has no
-    such place, those at ``otherwise``: the same ones in another version of their kind.
+    such place, those at one of ``otherwise``: the same ones in other versions of their kind, each tried in its turn.
     """
 
     def __init__(
@@ -66,21 +67,22 @@ class Reflector:
         clock: WaitingClock,
         *,
         selectors: dict[str, str] | None = None,
-        otherwise: ResourcePath | None = None,
+        otherwise: Sequence[ResourcePath] = (),
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._api = api
-        self._place = place
+        self._places = deque((place, *otherwise))  # the first is asked
         self._clock = clock
         self._selectors = selectors or {}
-        self._otherwise = otherwise or place
         self._silence_seconds = silence_seconds
         self._backoff = BackOff(f"watch of {place}", clock)
         self._version = ""  # up to which all is known; "" for nothing
         self._watches = 0
 
-    async def updates(self) -> AsyncGenerator[Update]:
-        """All objects, then every change in order. Never ends, raises nothing, and leaves nothing out."""
+    async def updates(self, raises: tuple[type[ApiError], ...] = ()) -> AsyncGenerator[Update]:
+        """All objects, then every change in order. Never ends, leaves nothing out, and raises only what is in
+        ``raises``: anything else is tried again.
+        """
         while True:
             try:
                 if not self._version:
@@ -93,9 +95,16 @@ class Reflector:
                 self._version = ""
                 await self._backoff.pause()
             except ApiError as exc:
+                if isinstance(exc, raises):
+                    raise
                 if isinstance(exc, ApiNotFound):
-                    self._place, self._otherwise, self._version = self._otherwise, self._place, ""
+                    self._places.rotate(-1)
+                    self._version = ""
                 await self._backoff.failed(exc)
+
+    @property
+    def _place(self) -> ResourcePath:
+        return self._places[0]
 
     async def _list(self) -> Replaced:
         found = await self._api.list(self._place, self._selectors)
@@ -104,20 +113,21 @@ class Reflector:
         return Replaced(tuple(kind | item for item in found["items"] or ()))
 
     async def _watch(self) -> AsyncGenerator[Update]:
-        """The changes until this watch ends. One that did not end at once was a good one."""
+        """The changes until this watch ends. It is a good one if it says anything, or ends in order and not at once;
+        not if it fails before, as for want of a connection, however long that takes.
+        """
         begun, eventful = self._clock.monotonic(), False
-        try:
-            async with aclosing(self._api.watch(self._place, self._query(), self._silence_seconds)) as events:
-                async for event in events:
+        async with aclosing(self._api.watch(self._place, self._query(), self._silence_seconds)) as events:
+            async for event in events:
+                if not eventful:
                     eventful = True
-                    update = self._take(event)
-                    if update is not None:
-                        yield update
-        finally:
-            eventful = eventful or self._clock.monotonic() - begun >= SHORT_SECONDS
-            if eventful:
-                self._backoff.succeeded()
-        if not eventful:
+                    self._backoff.succeeded()
+                update = self._take(event)
+                if update is not None:
+                    yield update
+        if eventful or self._clock.monotonic() - begun >= SHORT_SECONDS:
+            self._backoff.succeeded()
+        else:
             await self._backoff.pause()
 
     def _query(self) -> dict[str, str]:

@@ -13,6 +13,12 @@ TRUST_BUNDLES = [Resource("clustertrustbundles", _CERTIFICATES, each) for each i
 CERTIFICATE_REQUESTS = [Resource("podcertificaterequests", _CERTIFICATES, each) for each in ("v1beta1", "v1alpha1")]
 
 
+def others(kind: Resource) -> list[Resource]:
+    """The other versions that API servers may have of a kind: an upgrade may end the one that was found."""
+    versions = next((each for each in (TRUST_BUNDLES, CERTIFICATE_REQUESTS) if kind in each), [])
+    return [each for each in versions if each != kind]
+
+
 async def served(api: ApiClient, versions: Sequence[Resource]) -> Resource:
     """The first of the versions that the API server has. Raises ApiError where it has none, or does not say."""
     for resource in versions:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import textwrap
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -22,7 +21,7 @@ def certificates(text: str) -> Iterator[bytes]:
             end, body = f"-----END {line.removeprefix(_BEGIN)}", []
         elif end and line == end:
             end = ""
-            with suppress(binascii.Error):
+            with suppress(ValueError):  # binascii.Error is one; characters that are not ASCII have no better
                 yield binascii.a2b_base64("".join("".join(body).split()), strict_mode=True)
         elif end and ":" not in line:
             body.append(line)
@@ -30,6 +29,10 @@ def certificates(text: str) -> Iterator[bytes]:
 
 def in_pem(contents: Iterable[bytes]) -> bytes:
     """Certificates, each a block and nothing else."""
-    lines = (textwrap.wrap(b64encode(content).decode(), _LINE) for content in contents)
-    blocks = ("\n".join(("-----BEGIN CERTIFICATE-----", *block, "-----END CERTIFICATE-----\n")) for block in lines)
-    return "".join(blocks).encode()
+    return "".join(map(_block, contents)).encode()
+
+
+def _block(content: bytes) -> str:
+    text = b64encode(content).decode()
+    lines = (text[at : at + _LINE] for at in range(0, len(text), _LINE))
+    return "\n".join(("-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----\n"))

@@ -54,7 +54,7 @@ class FileCheckpoint:
             saved = msgspec.json.decode(path.read_bytes(), type=Saved)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as exc:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as exc:
             self._set_aside(path, str(exc))
             return None
         if saved.version > VERSION:

@@ -30,6 +30,7 @@ class Dispatcher:
         self._tasks: dict[PodUID, asyncio.Task[None]] = {}
         self._eviction: Eviction | None = None
         self._heard_at: float | None = None
+        self._relist_due = asyncio.Event()
         self._count = itertools.count()
         self._last: Relist | None = None
 
@@ -72,12 +73,15 @@ class Dispatcher:
         """Pass engine changes on, until cancelled; then let go of all pods, leaving their containers alone."""
         try:
             self._heard_at = self._around.clock.monotonic()
-            async for uid in self._around.engine.changes():
-                self._heard_at = self._around.clock.monotonic()
-                if uid is None:
-                    await self._look_at_all()
-                elif uid in self._workers:
-                    self._workers[uid].poke("engine")
+            async with asyncio.TaskGroup() as group:
+                relists = group.create_task(self._relist())
+                async for uid in self._around.engine.changes():
+                    self._heard_at = self._around.clock.monotonic()
+                    if uid is None:
+                        self._relist_due.set()
+                    elif uid in self._workers:
+                        self._workers[uid].poke("engine")
+                relists.cancel()
         finally:
             await self.aclose()
 
@@ -86,6 +90,13 @@ class Dispatcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _relist(self) -> None:
+        """Beside the events, which do not wait for it. One at a time: all that fall due meanwhile are the next."""
+        while True:
+            await self._relist_due.wait()
+            self._relist_due.clear()
+            await self._look_at_all()
 
     async def _look_at_all(self) -> None:
         """At a glance, and closer where that is due. Where the engine does not answer, each worker sees for itself."""

@@ -41,7 +41,7 @@ def copy_image(archive: str, target: str) -> None:
             members = [layer.getmembers() for layer in layers]
             shown = lay_over([[_entry(member) for member in each] for each in members])
             _write(target, shown, layers, members)
-        except (tarfile.TarError, msgspec.MsgspecError, KeyError, EOFError) as exc:
+        except (tarfile.TarError, msgspec.MsgspecError, UnicodeDecodeError, KeyError, EOFError) as exc:
             raise SpecError(f"the image cannot be read: {exc}") from exc
 
 

@@ -71,7 +71,7 @@ def _load(path: Path) -> list[KnownImage]:
         return msgspec.json.decode(path.read_bytes(), type=list[KnownImage])
     except FileNotFoundError:
         return []
-    except (OSError, msgspec.MsgspecError) as exc:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as exc:
         log.warning("it is not known any more which images this node has pulled", file=str(path), error=str(exc))
         return []
 

@@ -14,7 +14,7 @@ from vkprovider.errors import EngineError
 from vkprovider.model.container import Container
 from vkprovider.model.observed import ContainerState, PodObservation, Run
 from vkprovider.model.pod import Pod
-from vkprovider.model.refs import ContainerID
+from vkprovider.model.refs import ContainerID, PodUID
 from vkprovider.ports import ContainerEngine
 
 LOG_LINES, LOG_BYTES = 80, 2048
@@ -29,25 +29,18 @@ class TerminationMessages:
     def __init__(self, engine: ContainerEngine, read_file: FileReader) -> None:
         self._engine = engine
         self._read_file = read_file
-        self._known: dict[ContainerID, str] = {}
+        self._known: dict[PodUID, dict[ContainerID, str]] = {}  # of the instances that there are
 
     async def fill_in(self, pod: Pod, observed: PodObservation) -> PodObservation:
         """The observation with ``message`` set on every instance that has ended."""
-        if not any(c.run is Run.EXITED for c in observed.containers):
+        known = self._known.pop(pod.uid, {})
+        ended = {c.id: c for c in observed.containers if c.run is Run.EXITED}
+        if not ended:
             return observed
-        containers = [await self._with_message(pod, c) for c in observed.containers]
+        told = {name: known[name] if name in known else await self._read(pod, c) for name, c in ended.items()}
+        self._known[pod.uid] = told
+        containers = (msgspec.structs.replace(c, message=told.get(c.id, c.message)) for c in observed.containers)
         return msgspec.structs.replace(observed, containers=tuple(containers))
-
-    def forget(self, pod_containers: PodObservation) -> None:
-        for container in pod_containers.containers:
-            self._known.pop(container.id, None)
-
-    async def _with_message(self, pod: Pod, instance: ContainerState) -> ContainerState:
-        if instance.run is not Run.EXITED:
-            return instance
-        if instance.id not in self._known:
-            self._known[instance.id] = await self._read(pod, instance)
-        return msgspec.structs.replace(instance, message=self._known[instance.id])
 
     async def _read(self, pod: Pod, instance: ContainerState) -> str:
         containers = (*pod.spec.init_containers, *pod.spec.containers, *pod.spec.ephemeral_containers)

@@ -42,7 +42,7 @@ class Review(msgspec.Struct, frozen=True):
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     """What the answer depends on, as it is now. ``sets`` are those to inject by: none where OpenKruise does it.
 
-    ``revisions`` are all that there are, where one of the sets names one.
+    ``revisions`` are all that there are, where one of the sets that are for the pod names one.
     """
 
     destination: DestinationSettings
@@ -106,8 +106,17 @@ def admitted(pod: Json, namespace: str, cluster: Cluster, now: datetime) -> Json
     made = destined(pod, cluster.namespace_labels, cluster.destination)
     if not is_labelled(made):
         return made
-    sets = matching(made, namespace, cluster.namespace_labels, cluster.sets)
-    return inject(made, [pinned(each, cluster.revisions) for each in sets], now)
+    return inject(made, [pinned(each, cluster.revisions) for each in _matching(made, namespace, cluster)], now)
+
+
+def sets_for(pod: Json, namespace: str, cluster: Cluster) -> Sequence[SidecarSet]:
+    """The sets that a pod is injected by when it is created: none where it is not meant for virtual nodes."""
+    return _matching(destined(pod, cluster.namespace_labels, cluster.destination), namespace, cluster)
+
+
+def _matching(made: Json, namespace: str, cluster: Cluster) -> Sequence[SidecarSet]:
+    """The same of a pod that has been told of its destination."""
+    return matching(made, namespace, cluster.namespace_labels, cluster.sets) if is_labelled(made) else ()
 
 
 def _refused(request: Request, why: str) -> Json:

@@ -27,7 +27,7 @@ def webhooks(settings: DestinationSettings, client: Mapping[str, Any], spared: I
     The first is for pods that say themselves where they belong. A condition does not see the pod's namespace, hence
     one more for each label that namespaces may have.
     """
-    pods = _rule("", "v1", "pods", ["CREATE"], "Namespaced")
+    pods = _rule("", ["v1"], "pods", ["CREATE"], "Namespaced")
     spare = [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": sorted(spared)}] if spared else []
 
     def webhook(name: str, namespaces: list[Json], condition: str) -> Json:
@@ -50,8 +50,10 @@ def webhooks(settings: DestinationSettings, client: Mapping[str, Any], spared: I
 def set_webhooks(client: Mapping[str, Any]) -> list[Json]:
     """The webhooks of the validating configuration, for SidecarSets that are written. Where nobody answers they are
     written all the same, for what is wrong with them is seen again when they are read.
+
+    Both versions are named: of a version that a cluster does not have, matchPolicy Equivalent leads to no other one.
     """
-    sets = _rule("apps.kruise.io", "v1alpha1", "sidecarsets", ["CREATE", "UPDATE"], "Cluster")
+    sets = _rule("apps.kruise.io", ["v1alpha1", "v1beta1"], "sidecarsets", ["CREATE", "UPDATE"], "Cluster")
     return [_webhook(f"sidecarsets.{DOMAIN}", client, sets) | {"failurePolicy": "Ignore", "namespaceSelector": {}}]
 
 
@@ -68,10 +70,10 @@ def _webhook(name: str, client: Mapping[str, Any], rule: Json) -> Json:
     }
 
 
-def _rule(group: str, version: str, resource: str, operations: list[str], scope: str) -> Json:
+def _rule(group: str, versions: list[str], resource: str, operations: list[str], scope: str) -> Json:
     return {
         "apiGroups": [group],
-        "apiVersions": [version],
+        "apiVersions": versions,
         "operations": operations,
         "resources": [resource],
         "scope": scope,

@@ -56,7 +56,7 @@ class RunDirectory:
         """Read what ``save`` wrote, or None where there is none that can be read."""
         try:
             return msgspec.json.decode((self.path / name).read_bytes(), type=kind)
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
             return None
 
     def mark_ended(self) -> None:

@@ -125,7 +125,7 @@ IMAGE_PULL = _seconds(
 )
 RELIST = _seconds(
     "kubelet_pleg_relist_duration_seconds",
-    "Duration in seconds for having the engine show the containers of a pod",
+    "Duration in seconds for relisting pods in PLEG.",
     buckets=DEFAULT,
 )
 RELIST_INTERVAL = _seconds(

@@ -113,7 +113,7 @@ class _MeasuredEngine:
         self._meter.count(c.OPERATIONS, name)
         self._meter.count(c.OPERATIONS_ERRORS, name, by=outcome not in (OK, CANCELLED))
         self._meter.observe(c.OPERATIONS_SECONDS, seconds, name)
-        if name == OPERATIONS["observe"]:
+        if name == OPERATIONS["pods"]:
             self._meter.observe(c.RELIST, seconds)
 
     def _stream(

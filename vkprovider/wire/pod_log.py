@@ -34,7 +34,7 @@ def json_entries(data: bytes) -> Iterable[Entry]:
     """The entries in these bytes, which are whole lines. What is none, as after a power cut, is passed over."""
     try:
         return _ENTRIES.decode_lines(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return tuple(_readable(data))
 
 
@@ -42,7 +42,7 @@ def _readable(data: bytes) -> Iterator[Entry]:
     for line in data.split(b"\n"):
         try:
             yield _ENTRIES.decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             continue
 
 

@@ -34,6 +34,8 @@ class CertificateRequests:
         self._name = name
         self._uid = uid
         self._one_key = asyncio.Lock()
+        # A node may read only what names it (plugin/pkg/auth/authorizer/node authorizePodCertificateRequest).
+        self._own = {"fieldSelector": f"spec.nodeName={name}"}
 
     async def new_key(self, kind: str) -> bytes:
         """See ``pod_keys``. One after the other: RSA takes seconds of a processor, and a pod may want very many."""
@@ -46,6 +48,7 @@ class CertificateRequests:
         """Ask for a certificate for ``key``, and say where the request is. Raises ApiError."""
         kind = await served(self._api, CERTIFICATE_REQUESTS)
         meta = pod.metadata
+        await self._api.list(kind.at(meta.namespace), self._own | {"limit": "1"})  # else no answer could be read
         account = pod.spec.service_account_name or "default"
         found = await self._api.get(SERVICE_ACCOUNTS.at(meta.namespace, account))
         spec = {
@@ -65,18 +68,21 @@ class CertificateRequests:
             spec["unverifiedUserAnnotations"] = source.user_annotations
         try:
             return await self._create(kind, pod, spec | await asyncio.to_thread(_stub, key))
-        except ApiInvalid:  # 1.35 has this version without the field
-            return await self._create(kind, pod, spec | await asyncio.to_thread(_proven, key, meta.uid))
+        except ApiInvalid as first:  # 1.35 has this version without the field
+            try:
+                return await self._create(kind, pod, spec | await asyncio.to_thread(_proven, key, meta.uid))
+            except ApiInvalid:  # for want of that field, where this was not the matter
+                raise first from None
 
     async def answer(self, place: ResourcePath) -> Issued | Refused:
         """Wait for what the signer decides.
 
-        Raises ApiNotFound where the request is gone before that, and ApiInvalid for an answer that is none.
+        Raises ApiNotFound where the request is gone before that, or its version of the API is served no longer, and
+        ApiInvalid for an answer that is none.
         """
-        # A node may watch only what names it (plugin/pkg/auth/authorizer/node authorizePodCertificateRequest).
-        chosen = {"fieldSelector": f"spec.nodeName={self._name},metadata.name={place.name}"}
-        everywhere = place.resource.at(place.namespace)
-        async with aclosing(Reflector(self._api, everywhere, self._clock, selectors=chosen).updates()) as updates:
+        chosen = {"fieldSelector": f"{self._own['fieldSelector']},metadata.name={place.name}"}
+        reflector = Reflector(self._api, place.resource.at(place.namespace), self._clock, selectors=chosen)
+        async with aclosing(reflector.updates(raises=(ApiNotFound,))) as updates:
             async for update in updates:
                 found = _verdict(_request(update), place)
                 if found is not None:
@@ -110,7 +116,7 @@ def _verdict(request: Json | None, place: ResourcePath) -> Issued | Refused | No
         raise ApiNotFound(f"{place} was deleted before it was decided on")
     try:
         return verdict(request.get("status") or {}, share(request["metadata"]["uid"]))
-    except msgspec.ValidationError as exc:
+    except (msgspec.ValidationError, ValueError, OverflowError) as exc:  # whatever it is, the pod goes on waiting
         raise ApiInvalid(f"{place} has a status that cannot be read: {exc}") from exc
 
 

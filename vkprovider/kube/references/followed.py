@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from vkprovider.core.trust_anchors import BUNDLES_OF_SIGNER
 from vkprovider.errors import ApiError
-from vkprovider.kube.backoff import BackOff
+from vkprovider.kube.backoff import PATIENT_SECONDS, BackOff
 from vkprovider.kube.client import ApiClient, Json
 from vkprovider.kube.reflector import Changed, Reflector, Removed, Replaced, Update
 from vkprovider.kube.resources import Resource
+from vkprovider.kube.served import others
 from vkprovider.model.refs import ObjectRef, PodUID
 from vkprovider.ports import WaitingClock
 
@@ -36,8 +37,10 @@ class Followed:
         self.task = asyncio.get_running_loop().create_task(self._run(watching), name=f"watch of {ref}")
 
     async def _run(self, watching: Watching) -> None:
-        place = (await self._kind(watching)).at(self._ref.namespace)
-        reflector = Reflector(watching.api, place, watching.clock, selectors=selectors(self._ref))
+        kind = await self._kind(watching)
+        place, *otherwise = (each.at(self._ref.namespace) for each in (kind, *others(kind)))
+        chosen = selectors(self._ref)
+        reflector = Reflector(watching.api, place, watching.clock, selectors=chosen, otherwise=otherwise)
         async for update in reflector.updates():
             before = _versions(self._found)
             self._take(update)
@@ -48,7 +51,7 @@ class Followed:
                 changed(self._ref)
 
     async def _kind(self, watching: Watching) -> Resource:
-        backoff = BackOff(f"watch of {self._ref.kind} {self._ref.name}", watching.clock)
+        backoff = BackOff(f"watch of {self._ref.kind} {self._ref.name}", watching.clock, PATIENT_SECONDS)
         while True:
             try:
                 return await watching.find(self._ref)

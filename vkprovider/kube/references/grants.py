@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from vkprovider.errors import ApiError, ApiNotFound, ApiUnavailable, NotGranted
@@ -76,7 +77,7 @@ class Grants:
 
 class _Watched(Generic[T]):
     """All objects of one kind, which may be ``undefined`` in this cluster, and be defined later. They are at ``place``,
-    or ``otherwise`` (see ``Reflector``).
+    or at ``otherwise`` (see ``Reflector``).
 
     ``problem`` is why they are unknown, None once they are known; ``answered`` is set as soon as it is one or the
     other.
@@ -88,7 +89,7 @@ class _Watched(Generic[T]):
         place: ResourcePath,
         clock: WaitingClock,
         index: ObjectIndex[T],
-        otherwise: ResourcePath | None = None,
+        *otherwise: ResourcePath,
     ) -> None:
         self.place = place
         self._otherwise = otherwise
@@ -123,12 +124,12 @@ class _Watched(Generic[T]):
                 await backoff.failed(exc)
 
     async def _list(self) -> None:
-        try:
-            await self._api.list(self.place, {"limit": "1"})
-        except ApiNotFound:
-            if self._otherwise is None:
-                raise
-            await self._api.list(self._otherwise, {"limit": "1"})
+        *sooner, last = self.place, *self._otherwise
+        for place in sooner:
+            with suppress(ApiNotFound):
+                await self._api.list(place, {"limit": "1"})
+                return
+        await self._api.list(last, {"limit": "1"})
 
 
 def _labels(raw: Json) -> dict[str, str]:

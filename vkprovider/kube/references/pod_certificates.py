@@ -22,7 +22,7 @@ import structlog
 
 from vkprovider.core.pod_certificates import NOT_YET, Issued, Refused, credential, wanted_credential
 from vkprovider.errors import ApiError
-from vkprovider.kube.backoff import BackOff
+from vkprovider.kube.backoff import PATIENT_SECONDS, BackOff
 from vkprovider.kube.certificates.renewal import LOOK_SECONDS
 from vkprovider.kube.certificates.signing import CertificateNotIssued
 from vkprovider.kube.references.certificate_requests import CertificateRequests
@@ -118,7 +118,7 @@ class _Credential:
                     await self._until(renew_at)
 
     async def _obtain(self, source: CertificateProjection, key: bytes) -> Issued | Refused:
-        backoff = BackOff(f"certificate of pod {self._pod.key}", self._clock)
+        backoff = BackOff(f"certificate of pod {self._pod.key}", self._clock, PATIENT_SECONDS)
         while True:
             try:
                 place = await self._requests.create(self._pod, source, key)

@@ -57,7 +57,7 @@ class AdmissionState:
 
     async def watch_sets(self) -> None:
         """To be run once the kind is defined."""
-        later = LATER_SIDECAR_SETS.at()
+        later = [LATER_SIDECAR_SETS.at()]
         await self._sets.run(Reflector(self._api, SIDECAR_SETS.at(), self._clock, otherwise=later).updates())
 
     async def known(self) -> None:

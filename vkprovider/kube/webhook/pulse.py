@@ -48,12 +48,14 @@ class Pulse:
 
         Raises ApiError.
         """
+        before, self._seen = self._seen, None  # while nobody could be asked, nobody could give one
         lease = await self._find()
-        version = lease["metadata"]["resourceVersion"] if lease is not None else ""
         now = self._clock.monotonic()
-        if version != self._seen:
-            self._seen, self._since = version, now
-        return now - self._since >= SILENT_SECONDS
+        self._seen = lease["metadata"]["resourceVersion"] if lease is not None else ""
+        if self._seen != before:
+            self._since = now
+        given = lease is not None and "renewTime" in (lease.get("spec") or {})
+        return given and now - self._since >= SILENT_SECONDS
 
     async def _find(self) -> Json | None:
         try:

@@ -89,8 +89,11 @@ class Registration:
         await self.registered.wait()
         backoff = BackOff("sign of life of the webhook", self._clock, LONGEST_PAUSE)
         while True:
-            await insist(self._stand_by if self._mutating.stands_by else self._pulse.beat, backoff)
+            await insist(self._sign, backoff)
             await self._clock.sleep(BEAT_SECONDS)
+
+    async def _sign(self) -> None:
+        await (self._stand_by() if self._mutating.stands_by else self._pulse.beat())
 
     async def _stand_by(self) -> None:
         if await self._pulse.has_stopped():

@@ -22,6 +22,7 @@ from vkprovider.kube.insistence import insist
 from vkprovider.kube.object_index import ObjectIndex
 from vkprovider.kube.reflector import Changed, Update
 from vkprovider.kube.resources import PODS, SIDECAR_SETS
+from vkprovider.kube.webhook.retry import Retry
 from vkprovider.kube.webhook.set_revisions import SetRevisions
 from vkprovider.ports import WaitingClock
 from vkprovider.sidecarset.images import RESET, Change
@@ -30,7 +31,6 @@ from vkprovider.sidecarset.model import SidecarSet, with_status
 from vkprovider.sidecarset.rollout import Refusal, plan
 
 PAUSE_SECONDS = 1.0  # between looks: pods come and go in crowds
-RETRY_SECONDS = 30.0  # of what was refused, as nobody tells when it would be no more
 COMPONENT = "sidecarset-controller"
 LabelsOf = Callable[[str], Mapping[str, str]]
 
@@ -47,6 +47,7 @@ class SetController:
         self.revisions = SetRevisions(api, namespace, clock, self.look_again)
         self._clock = clock
         self._again = asyncio.Event()
+        self._retry = Retry(self.look_again)
         self._pods: ObjectIndex[Json] = ObjectIndex(kept, self.look_again)
         self.events = EventRecorder(api, clock, component=COMPONENT)
 
@@ -120,6 +121,6 @@ class SetController:
             return False
         except (ApiForbidden, ApiInvalid) as exc:  # some other webhook's business: a budget, a policy
             log.warning("a pod's sidecars cannot be upgraded now", error=str(exc))
-            asyncio.get_running_loop().call_later(RETRY_SECONDS, self.look_again)
+            self._retry.put_off()
             return False
         return True

@@ -17,6 +17,7 @@ from vkprovider.kube.client import ApiClient, Json
 from vkprovider.kube.object_index import ObjectIndex
 from vkprovider.kube.reflector import Changed, Reflector
 from vkprovider.kube.resources import Resource, ResourcePath
+from vkprovider.kube.webhook.retry import Retry
 from vkprovider.ports import WaitingClock
 from vkprovider.sidecarset.model import SidecarSet
 from vkprovider.sidecarset.pod_metadata import merge_patch
@@ -24,7 +25,6 @@ from vkprovider.sidecarset.revisions import Revision, history, revision
 
 REVISIONS = Resource("controllerrevisions", "apps")
 PATIENCE_SECONDS = 3.0  # with the first list: less than the API server has with us
-RETRY_SECONDS = 30.0  # of what was refused, as nobody tells when it would be no more
 
 log = structlog.get_logger()
 
@@ -36,8 +36,8 @@ class SetRevisions:
         self._api = api
         self._namespace = namespace
         self._clock = clock
-        self._changed = changed
         self._index: ObjectIndex[Revision] = ObjectIndex(revision, changed)
+        self._retry = Retry(changed)
 
     async def run(self) -> None:
         """Watch them, for ever."""
@@ -94,7 +94,7 @@ class SetRevisions:
 
     def _put_off(self, of: SidecarSet, exc: ApiError) -> None:
         log.warning("the revisions of a SidecarSet cannot be kept now", set=of.name, error=str(exc))
-        asyncio.get_running_loop().call_later(RETRY_SECONDS, self._changed)
+        self._retry.put_off()
 
     def _at(self, name: str) -> ResourcePath:
         return REVISIONS.at(self._namespace, name)
