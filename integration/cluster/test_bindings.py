@@ -193,8 +193,8 @@ def test_the_example_shows_the_configuration_of_kube_system(cluster: Cluster, to
                 town.execute("echo", "sh", "-c", "echo more >>/etc/filebeat.yml")
             show = ("logs", "echo", "--container=filebeat", f"--namespace={town.home.namespace}")
             assert cluster.kubectl(*show) == text.rpartition("\n")[0] + "\n"  # what may go on is not yet a line
-            docker("kill", town.home.container("echo", "filebeat"))
-            eventually(lambda: cluster.kubectl(*show) == text)
+            town.restarted("echo", 1)
+            assert cluster.kubectl(*show, "--previous") == text
         finally:
             cluster.kubectl("delete", *files)
 
