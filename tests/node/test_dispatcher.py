@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from vkprovider.errors import EngineUnavailable
 from vkprovider.model.observed import Glance
 from vkprovider.model.pod import Pod, decode_pod
 from vkprovider.model.refs import PodUID
-from vkprovider.node.dispatcher import REBUILD_SECONDS
+from vkprovider.node.dispatcher import REBUILD_SECONDS, Dispatcher
 
 
 def named(name: str) -> Pod:
@@ -37,6 +38,17 @@ def looks(node: LivingNode, of: Pod) -> int:
 
 def phase(node: LivingNode, of: Pod) -> str | None:
     return next((status["phase"] for uid, status in reversed(node.told.statuses) if uid == of.uid), None)
+
+
+@asynccontextmanager
+async def with_running(tmp_path: Path, *pods: Pod) -> AsyncIterator[tuple[LivingNode, Dispatcher]]:
+    """A node on which these pods run."""
+    node = await LivingNode.on(tmp_path)
+    async with node.at_work() as dispatcher:
+        for each in pods:
+            dispatcher.sync(each)
+        await node.told.until(lambda: all(phase(node, each) == "Running" for each in pods))
+        yield node, dispatcher
 
 
 @virtual_time
@@ -60,11 +72,7 @@ async def test_each_pod_has_one_worker(tmp_path: Path):
 
 @virtual_time
 async def test_changes_wake_the_workers_they_concern(tmp_path: Path):
-    node = await LivingNode.on(tmp_path)
-    async with node.at_work() as dispatcher:
-        dispatcher.sync(A)
-        dispatcher.sync(B)
-        await node.told.until(lambda: phase(node, A) == phase(node, B) == "Running")
+    async with with_running(tmp_path, A, B) as (node, _):
         await node.clock.sleep(1)
         before = looks(node, A), looks(node, B)
         node.engine.exit(next(c.id for c in node.engine.containers.values() if c.pod_uid == A.uid and not c.is_sandbox))
@@ -82,11 +90,7 @@ async def relist(node: LivingNode, times: int = 1) -> None:
 
 @virtual_time
 async def test_a_relist_looks_at_what_is_new_and_then_at_each_pod_in_its_turn(tmp_path: Path):
-    node = await LivingNode.on(tmp_path)
-    async with node.at_work() as dispatcher:
-        dispatcher.sync(A)
-        dispatcher.sync(B)
-        await node.told.until(lambda: phase(node, A) == phase(node, B) == "Running")
+    async with with_running(tmp_path, A, B) as (node, _):
         before = looks(node, A), looks(node, B)
         await relist(node)
         assert (looks(node, A), looks(node, B)) == (before[0] + 1, before[1] + 1)
@@ -98,11 +102,7 @@ async def test_a_relist_looks_at_what_is_new_and_then_at_each_pod_in_its_turn(tm
 
 @virtual_time
 async def test_a_relist_notices_what_was_not_told(tmp_path: Path):
-    node = await LivingNode.on(tmp_path)
-    async with node.at_work() as dispatcher:
-        dispatcher.sync(A)
-        dispatcher.sync(B)
-        await node.told.until(lambda: phase(node, A) == phase(node, B) == "Running")
+    async with with_running(tmp_path, A, B) as (node, _):
         await relist(node, 3)
         node.engine.lose_changes = True
         before = looks(node, B)
@@ -114,11 +114,7 @@ async def test_a_relist_notices_what_was_not_told(tmp_path: Path):
 
 @virtual_time
 async def test_an_engine_that_does_not_answer_is_asked_by_all(tmp_path: Path):
-    node = await LivingNode.on(tmp_path)
-    async with node.at_work() as dispatcher:
-        dispatcher.sync(A)
-        dispatcher.sync(B)
-        await node.told.until(lambda: phase(node, A) == phase(node, B) == "Running")
+    async with with_running(tmp_path, A, B) as (node, _):
         await relist(node, 3)
         before = looks(node, A), looks(node, B)
         node.engine.fail("pods", EngineUnavailable("Read timed out."))
@@ -128,10 +124,7 @@ async def test_an_engine_that_does_not_answer_is_asked_by_all(tmp_path: Path):
 
 @virtual_time
 async def test_a_list_that_takes_its_time_keeps_nobody_waiting(tmp_path: Path):
-    node = await LivingNode.on(tmp_path)
-    async with node.at_work() as dispatcher:
-        dispatcher.sync(A)
-        await node.told.until(lambda: phase(node, A) == "Running")
+    async with with_running(tmp_path, A) as (node, _):
         pods, lists = node.engine.pods, []
 
         async def slow() -> Mapping[PodUID, Glance]:
@@ -152,10 +145,8 @@ async def test_a_list_that_takes_its_time_keeps_nobody_waiting(tmp_path: Path):
 
 @virtual_time
 async def test_changes_of_pods_nobody_knows_are_nothing(tmp_path: Path):
-    node = await LivingNode.on(tmp_path)
-    async with node.at_work() as dispatcher:
-        dispatcher.sync(A)
-        await node.told.until(lambda: phase(node, A) == "Running")
+    async with with_running(tmp_path, A) as (node, _):
+        pass
     other = await LivingNode.on(tmp_path, node.engine)
     async with other.at_work() as dispatcher:
         node.engine.exit(next(iter(node.engine.containers)))
@@ -166,10 +157,7 @@ async def test_changes_of_pods_nobody_knows_are_nothing(tmp_path: Path):
 
 @virtual_time
 async def test_a_worker_is_reaped_when_nothing_of_its_pod_is_left(tmp_path: Path):
-    node = await LivingNode.on(tmp_path)
-    async with node.at_work() as dispatcher:
-        dispatcher.sync(A)
-        await node.told.until(lambda: phase(node, A) == "Running")
+    async with with_running(tmp_path, A) as (node, dispatcher):
         dispatcher.sync(deleted(A))
         await node.told.until(lambda: node.told.gone_pods)
         await node.clock.sleep(1)
@@ -191,11 +179,8 @@ async def test_a_worker_begins_from_the_record_it_is_given(tmp_path: Path):
 
 @virtual_time
 async def test_the_end_of_the_dispatcher_is_that_of_all_workers(tmp_path: Path):
-    node = await LivingNode.on(tmp_path)
-    async with node.at_work() as dispatcher:
-        dispatcher.sync(A)
-        dispatcher.sync(B)
-        await node.told.until(lambda: phase(node, A) == phase(node, B) == "Running")
+    async with with_running(tmp_path, A, B) as (node, dispatcher):
+        pass
     assert dispatcher.workers == {}
     assert [task.get_name() for task in asyncio.all_tasks() if "pod worker" in task.get_name()] == []
     assert [c.running for c in node.engine.containers.values()] == [True] * 4
@@ -276,10 +261,7 @@ async def test_thirty_pods_at_once(tmp_path: Path):
 @virtual_time
 async def test_how_long_the_engine_has_been_silent_is_known(tmp_path: Path):
     """The fake engine, unlike a real one, says nothing by itself."""
-    node = await LivingNode.on(tmp_path)
-    async with node.at_work() as dispatcher:
-        dispatcher.sync(A)
-        await node.told.until(lambda: phase(node, A) == "Running")
+    async with with_running(tmp_path, A) as (node, dispatcher):
         await asyncio.sleep(400)
         assert dispatcher.silence >= 400
         node.engine.relist()
